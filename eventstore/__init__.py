@@ -1,0 +1,56 @@
+"""eventstore: every version of every agent session, kept, found and proven."""
+
+from eventstore.aio import AsyncEventStore
+from eventstore.commit import PartVersion, Version
+from eventstore.errors import (
+    BackendError,
+    ConflictError,
+    CorruptError,
+    DurabilityError,
+    ErasedError,
+    EventStoreError,
+    HeldError,
+    InvalidInputError,
+    UnsupportedError,
+)
+from eventstore.index_rows import Page, SessionInfo
+from eventstore.models.a3s import (
+    ArtifactStore,
+    Message,
+    RunRecord,
+    SessionConfig,
+    SessionData,
+    ToolArtifact,
+    TraceEvent,
+    VerificationReport,
+)
+from eventstore.session_store import SessionStore
+from eventstore.store import EventStore, StoreStats
+
+__all__ = [
+    "ArtifactStore",
+    "AsyncEventStore",
+    "BackendError",
+    "ConflictError",
+    "CorruptError",
+    "DurabilityError",
+    "ErasedError",
+    "EventStore",
+    "EventStoreError",
+    "HeldError",
+    "InvalidInputError",
+    "Message",
+    "Page",
+    "PartVersion",
+    "RunRecord",
+    "SessionConfig",
+    "SessionData",
+    "SessionInfo",
+    "SessionStore",
+    "StoreStats",
+    "ToolArtifact",
+    "TraceEvent",
+    "UnsupportedError",
+    "VerificationReport",
+    "Version",
+]

@@ -1,0 +1,94 @@
+"""The backend contract: where logs live. Bytes below this line, policy above it.
+
+A log is a run of bytes, appended to frame by frame and named by its session id; an entry is
+numbered by the offset at which it starts, which is the size of everything before it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from eventstore.fs import FileSystem
+
+
+class Backend(ABC):
+    """Opaque frames in append-only logs; safe to call from several threads.
+
+    Whatever the medium refuses is a `BackendError`; an unknown outcome is a `DurabilityError`.
+    """
+
+    name: str
+    """What `EventStore.backend_name()` says, such as `file`."""
+
+    directory: Path | None
+    """Where derived files such as the index may be kept, or None to keep them in memory."""
+
+    fs: FileSystem
+    """The file system that *directory* is on."""
+
+    durable: bool
+    """Whether `append` returns only when the bytes are durable; if not, `sync` makes them so."""
+
+    @abstractmethod
+    def size(self, log: str) -> int | None:
+        """Return the bytes of *log*, or None if there is no such log."""
+
+    @abstractmethod
+    def read(self, log: str, start: int, stop: int) -> bytes:
+        """Return the bytes from *start* to *stop*, fewer only where the log ends."""
+
+    @abstractmethod
+    def writing(self, log: str) -> AbstractContextManager[int]:
+        """Hold the sole right to append to *log*, and give its present size (0 for a new one).
+
+        Writers of other logs do not wait. Not reentrant.
+        """
+
+    @abstractmethod
+    def append(self, log: str, position: int, frame: bytes) -> None:
+        """Store *frame* at offset *position*; durable once this returns. Call inside `writing`.
+
+        Raises `ConflictError` unless *position* is the end of the log. Repeating the
+        last append with the same bytes succeeds, so a lost reply can be retried.
+        """
+
+    @abstractmethod
+    def settle(self, log: str, *, entry: bool) -> None:
+        """Make what is in *log* durable before it is shown, whoever wrote it.
+
+        With *entry*, the log's own existence too.
+        """
+
+    @abstractmethod
+    def cut(self, log: str, position: int) -> str:
+        """Move the bytes from *position* on out of *log*; say where they are kept.
+
+        Call inside `writing`. Only for bytes that were never acknowledged.
+        """
+
+    @abstractmethod
+    def forget(self, log: str) -> None:
+        """Drop what is cached of *log*, so that the next read asks the medium."""
+
+    @abstractmethod
+    def logs(self) -> Iterator[str]:
+        """Yield the id of every session that has a log, in no particular order."""
+
+    @abstractmethod
+    def sync(self) -> None:
+        """Make everything appended so far durable, where `append` does not already."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Write, sync, read back and remove a probe; raise `BackendError` naming the step."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back every resource; repeating it does nothing."""
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """Drop every handle in a forked child, leaving the parent's untouched."""

@@ -1,0 +1,1 @@
+"""Media that hold logs; `registry.open_backend` finds one by the scheme of a URL."""

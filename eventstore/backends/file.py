@@ -1,0 +1,213 @@
+"""The file backend: one append-only file per session, under one directory.
+
+format.json                what this directory is
+logs/<xx>/<name>.log       one log; <xx> are two hex digits of the hash of the id
+lost+found/                tails cut from logs after a crash
+index.db, marks/           derived, see `index.py`
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from eventstore.backend import Backend
+from eventstore.backends.layout import LOGS, FileLayout
+from eventstore.backends.log_files import LogFile, LogFiles, refused
+from eventstore.backends.log_names import log_name
+from eventstore.errors import BackendError, ConflictError, DurabilityError
+from eventstore.fs import FileSystem, OsFileSystem
+
+
+class FileBackend(Backend):
+    """Logs as files in one directory; any number of processes may share it."""
+
+    name = "file"
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        create: bool = True,
+        durable: bool = True,
+        fs: FileSystem | None = None,
+    ) -> None:
+        """Open the store in *directory*, founding it there if *create* allows.
+
+        With *durable* off, `append` returns before the bytes are durable and `sync` makes up
+        for it. Raises `BackendError` where the directory cannot be used or locks do not work.
+        """
+        self.fs: FileSystem = fs or OsFileSystem()
+        self.directory: Path = Path(os.path.abspath(directory))
+        self.durable = durable
+        self._layout = FileLayout(self.fs, self.directory)
+        self._layout.open(create=create)
+        self._files = LogFiles(self.fs, self._layout)
+        self._unsynced: set[str] = set()
+        self._unsynced_guard = threading.Lock()
+
+    def size(self, log: str) -> int | None:
+        """Ask the file; an empty one, left by a crash before the first save, is no log."""
+        with self._files.held(log) as file:
+            if file is None:
+                return None
+            return self.fs.status(file.fd).st_size or None
+
+    def read(self, log: str, start: int, stop: int) -> bytes:
+        """Read one range of the file."""
+        with self._files.held(log) as file:
+            if file is None:
+                return b""
+            try:
+                return self.fs.read_at(file.fd, stop - start, start)
+            except OSError as error:
+                raise refused("read", log, error) from error
+
+    @contextmanager
+    def writing(self, log: str) -> Iterator[int]:
+        """Hold the file's lock, among threads and among processes."""
+        with self._files.held(log, create=True) as file:
+            assert file is not None, "a created log has a file"
+            with file.guard:
+                self._lock(log, file)
+                try:
+                    file.end = self.fs.status(file.fd).st_size
+                    yield file.end
+                finally:
+                    self.fs.unlock(file.fd)
+
+    def append(self, log: str, position: int, frame: bytes) -> None:
+        """Write once at the end, then sync once."""
+        with self._files.held(log) as file:
+            assert file is not None, "append is called inside writing"
+            if file.end != position:
+                self._check_repeat(log, file, position, frame)
+            else:
+                self._write(log, file, position, frame)
+            # A repeat is synced too: the first try may have failed at this very line.
+            self._sync(log, file)  # The commit point.
+            if self.durable and position == 0:
+                self._layout.sync_entry(log)
+            file.end = position + len(frame)
+
+    def settle(self, log: str, *, entry: bool) -> None:
+        """Sync what another process may have left in the page cache when it was killed."""
+        if not self.durable:
+            return
+        with self._files.held(log) as file:
+            if file is None:
+                return
+            self._sync(log, file)
+            if entry:
+                self._layout.sync_entry(log)
+
+    def cut(self, log: str, position: int) -> str:
+        """Copy the tail to `lost+found/`, make the copy durable, then truncate."""
+        with self._files.held(log) as file:
+            assert file is not None, "cut is called inside writing"
+            try:
+                tail = self.fs.read_at(file.fd, file.end - position, position)
+                kept = self._layout.keep(f"{log_name(log)}.{position}.{time.time_ns()}", tail)
+                self.fs.truncate(file.fd, position)
+            except OSError as error:
+                raise refused("recover", log, error) from error
+            self._sync(log, file)
+            file.end = position
+            return kept
+
+    def forget(self, log: str) -> None:
+        """Close the file and drop its cached pages."""
+        self._files.drop(log, pages=True)
+
+    def logs(self) -> Iterator[str]:
+        """Walk the directory tree; files that are not logs are passed over."""
+        return self._layout.sessions()
+
+    def sync(self) -> None:
+        """Sync every log appended to without a sync of its own, and its directory entry."""
+        with self._unsynced_guard:
+            pending, self._unsynced = self._unsynced, set()
+        for log in sorted(pending):
+            with self._files.held(log) as file:
+                if file is not None:
+                    self._sync_data(log, file)
+                    self._layout.sync_entry(log)
+
+    def check(self) -> None:
+        """Probe the directory with a small file of its own."""
+        self._layout.probe()
+
+    def close(self) -> None:
+        """Close every file."""
+        self._files.close()
+
+    def abandon(self) -> None:
+        """Close the child's descriptors; the parent's locks stay with the parent's."""
+        self._files = LogFiles(self.fs, self._layout, replacing=self._files)
+        self._unsynced_guard = threading.Lock()
+
+    def _lock(self, log: str, file: LogFile) -> None:
+        """Take the lock, saying clearly when the medium has none."""
+        try:
+            self.fs.lock(file.fd)
+        except OSError as error:
+            raise refused("lock", log, error) from error
+
+    def _check_repeat(self, log: str, file: LogFile, position: int, frame: bytes) -> None:
+        """Raise `ConflictError` unless the log already ends with exactly this frame."""
+        stored = self.fs.read_at(file.fd, len(frame) + 1, position)
+        if stored != frame:
+            raise ConflictError(
+                f"the log ends at byte {file.end}, not {position}",
+                session=log,
+                hint="load the session again and repeat the save",
+            )
+
+    def _write(self, log: str, file: LogFile, position: int, frame: bytes) -> None:
+        """Write the frame; on failure take back whatever of it was written."""
+        if not file.writable:
+            raise BackendError(
+                "the log file is not writable",
+                session=log,
+                where=f"{LOGS}/",
+                hint="check the permissions of the store's directory",
+            )
+        try:
+            self.fs.write_at(file.fd, frame, position)
+        except OSError as error:
+            self._take_back(log, file, position)
+            raise refused("save", log, error) from error
+
+    def _take_back(self, log: str, file: LogFile, position: int) -> None:
+        """Truncate a failed write; where even that fails, the next writer cuts the torn tail."""
+        try:
+            self.fs.truncate(file.fd, position)
+        except OSError:
+            self._files.drop(log, pages=False)
+
+    def _sync(self, log: str, file: LogFile) -> None:
+        """Sync now, or remember to."""
+        if self.durable:
+            self._sync_data(log, file)
+            return
+        with self._unsynced_guard:
+            self._unsynced.add(log)
+
+    def _sync_data(self, log: str, file: LogFile) -> None:
+        """Sync once; a failed sync is never repeated, because a repeat can lie."""
+        try:
+            self.fs.sync_data(file.fd)
+        except OSError as error:
+            if not file.writable:
+                return  # A medium mounted read-only has nothing left to sync.
+            self._files.drop(log, pages=True)
+            raise DurabilityError(
+                f"the medium failed to sync ({error.strerror})",
+                session=log,
+                where=str(self._layout.path_of(log).relative_to(self.directory)),
+                hint="open the store again and load the session to see whether the save is there",
+            ) from error

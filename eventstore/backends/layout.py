@@ -1,0 +1,253 @@
+"""Where things are in a file store's directory, and which of its names are known durable."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from eventstore.backends.log_names import SUFFIX, log_name, session_of, shard
+from eventstore.errors import BackendError, CorruptError, InvalidInputError, UnsupportedError
+from eventstore.frame import HEADER_SIZE, decode_header
+from eventstore.fs import FileSystem
+from eventstore.payload import decode_table
+
+FORMAT = "format.json"
+LOGS = "logs"
+LOST = "lost+found"
+FORMAT_VERSION = 1
+
+_FORMAT_SIZE_MAX = 64 * 1024
+_HEAD_SIZE_MAX = HEADER_SIZE + 2 * 65535
+
+
+class FileLayout:
+    """The directory tree of one store."""
+
+    def __init__(self, fs: FileSystem, directory: Path) -> None:
+        """Describe *directory*; nothing is touched until `open`."""
+        self._fs = fs
+        self._directory = directory
+        self._guard = threading.Lock()
+        self._checked: set[Path] = set()
+        self._durable: set[Path] = set()
+
+    def open(self, *, create: bool) -> None:
+        """Check that the directory is a store whose locks work, or found one there."""
+        try:
+            self._find(create)
+            self._check_format(create)
+            self._check_locks()
+        except OSError as error:
+            raise BackendError(
+                f"cannot open the store: {error.strerror or error}", where=str(self._directory)
+            ) from error
+
+    def path_of(self, log: str) -> Path:
+        """Return where the log of a session is, or would be."""
+        return self._directory / LOGS / shard(log) / f"{log_name(log)}{SUFFIX}"
+
+    def check_shard(self, path: Path, *, create: bool) -> None:
+        """Make sure a directory of logs is a real directory, making it if asked to."""
+        if path in self._checked:
+            return
+        status = self._fs.status_at(path)
+        if status is None and create:
+            self._fs.make_directory(path)
+            status = self._fs.status_at(path)
+        if status is None:
+            raise FileNotFoundError(path.name)
+        if status.st_mode & 0o170000 != 0o040000:
+            raise NotADirectoryError(20, "not a directory, or a symbolic link to one", path.name)
+        self._checked.add(path)
+
+    def sync_entry(self, log: str) -> None:
+        """Make the name of a log durable, up to the root of the store."""
+        path = self.path_of(log).parent
+        try:
+            self._fs.sync_directory(path)
+            with self._guard:
+                if path not in self._durable:
+                    # One sync makes every name now in the directory durable.
+                    names = self._fs.names(path.parent)
+                    self._fs.sync_directory(path.parent)
+                    self._durable.update(path.parent / name for name in names)
+        except OSError as error:
+            raise BackendError(
+                f"cannot sync the directory of a log: {error.strerror or error}", session=log
+            ) from error
+
+    def sessions(self) -> Iterator[str]:
+        """Yield the session of every log file; whatever else lies there is passed over."""
+        logs = self._directory / LOGS
+        for name in sorted(self._fs.names(logs)):
+            status = self._fs.status_at(logs / name)
+            if len(name) != 2 or status is None or status.st_mode & 0o170000 != 0o040000:
+                continue
+            for file in self._fs.names(logs / name):
+                session = self._session_in(logs / name / file)
+                if session is not None:
+                    yield session
+
+    def keep(self, name: str, data: bytes) -> str:
+        """Store *data* durably in `lost+found/` and return its place in the store."""
+        lost = self._directory / LOST
+        if self._fs.make_directory(lost):
+            self._fs.sync_directory(self._directory)
+        path = lost / f"{name}.tail"
+        fd = self._fs.open(path, write=True, create=True)
+        try:
+            self._fs.write_at(fd, data, 0)
+            self._fs.sync_data(fd)
+        finally:
+            self._fs.close(fd)
+        self._fs.sync_directory(lost)
+        return f"{LOST}/{path.name}"
+
+    def probe(self) -> None:
+        """Write, sync, read back and remove a small file, naming the step that fails."""
+        path = self._directory / f".probe-{os.getpid()}-{secrets.token_hex(4)}"
+        data = secrets.token_bytes(64)
+        step = "create"
+        try:
+            fd = self._fs.open(path, write=True, create=True)
+            try:
+                step = "write"
+                self._fs.write_at(fd, data, 0)
+                step = "sync"
+                self._fs.sync_data(fd)
+                step = "read back"
+                same = self._fs.read_at(fd, len(data), 0) == data
+            finally:
+                self._fs.close(fd)
+                self._fs.remove(path)
+            step = "sync the directory"
+            self._fs.sync_directory(self._directory)
+        except OSError as error:
+            raise BackendError(
+                f"health check failed to {step}: {error.strerror or error}",
+                where=str(self._directory),
+            ) from error
+        if not same:
+            raise BackendError("health check read back other bytes", where=str(self._directory))
+
+    def _find(self, create: bool) -> None:
+        """Make sure the directory is there, and is a store or can become one."""
+        status = self._fs.status_at(self._directory)
+        if status is None:
+            if not create:
+                raise BackendError(
+                    "there is no store",
+                    where=str(self._directory),
+                    hint="check the path, or save something there first",
+                )
+            if self._fs.make_directory(self._directory):
+                self._fs.sync_directory(self._directory.parent)
+
+    def _check_format(self, create: bool) -> None:
+        """Read `format.json`, or write it where the directory is empty."""
+        path = self._directory / FORMAT
+        if self._fs.status_at(path) is None:
+            names = self._fs.names(self._directory)
+            if not create or set(names) - {FORMAT, LOGS}:
+                raise InvalidInputError(
+                    f"{str(self._directory)!r} is not a store: it has no {FORMAT}",
+                    field="location",
+                    hint="name the directory of a store, or an empty one",
+                )
+        try:
+            record = self._read_format(path)
+        except FileNotFoundError:
+            record = self._found(path)
+        if record.get("format") != "eventstore" or not isinstance(record.get("version"), int):
+            raise CorruptError(
+                f"{FORMAT} does not describe a store",
+                where=str(path),
+                hint="put it back from a copy; the logs themselves are not touched",
+            )
+        if record["version"] != FORMAT_VERSION or record.get("required"):
+            raise UnsupportedError(
+                f"the store has format {record['version']}, this library reads {FORMAT_VERSION}",
+                where=str(path),
+                hint="open it with a newer version of this library",
+            )
+
+    def _read_format(self, path: Path) -> dict[str, Any]:
+        """Return what `format.json` says; an empty one is as good as none."""
+        fd = self._fs.open(path)
+        try:
+            data = self._fs.read_at(fd, _FORMAT_SIZE_MAX, 0)
+        finally:
+            self._fs.close(fd)
+        if not data:
+            raise FileNotFoundError(FORMAT)
+        try:
+            record = json.loads(data)
+        except (ValueError, RecursionError):
+            return {}
+        return record if isinstance(record, dict) else {}
+
+    def _found(self, path: Path) -> dict[str, Any]:
+        """Make the directory a store, together with whoever else is doing so right now."""
+        self._fs.make_directory(self._directory / LOGS)
+        fd = self._fs.open(path, write=True, create=True)
+        try:
+            self._fs.lock(fd)
+            if not self._fs.status(fd).st_size:
+                record = {
+                    "format": "eventstore",
+                    "version": FORMAT_VERSION,
+                    "store": secrets.token_hex(16),
+                }
+                self._fs.write_at(fd, json.dumps(record).encode() + b"\n", 0)
+                self._fs.sync_data(fd)
+                self._fs.sync_directory(self._directory)
+        finally:
+            self._fs.close(fd)
+        return self._read_format(path)
+
+    def _check_locks(self) -> None:
+        """Prove that a lock taken through one descriptor is seen through another."""
+        path = self._directory / FORMAT
+        first = self._fs.open(path)
+        try:
+            second = self._fs.open(path)
+            try:
+                self._fs.lock(first)
+                if self._fs.lock(second, wait=False):
+                    raise BackendError(
+                        "locks do not exclude each other on this file system",
+                        where=str(self._directory),
+                        hint="keep the store on a local file system",
+                    )
+            finally:
+                self._fs.close(second)
+        finally:
+            self._fs.close(first)
+
+    def _session_in(self, path: Path) -> str | None:
+        """Return the session whose log *path* is, or None if it is no log of ours."""
+        name = path.name.removesuffix(SUFFIX)
+        status = self._fs.status_at(path)
+        if status is None or not status.st_size or status.st_mode & 0o170000 != 0o100000:
+            return None
+        session = session_of(name) or self._session_inside(path)
+        return session if session and self.path_of(session) == path else None
+
+    def _session_inside(self, path: Path) -> str | None:
+        """Read the session id that the first frame of a log states."""
+        fd = self._fs.open(path)
+        try:
+            data = self._fs.read_at(fd, _HEAD_SIZE_MAX, 0)
+        finally:
+            self._fs.close(fd)
+        try:
+            header = decode_header(data, 0)
+            table = decode_table(data[HEADER_SIZE + header.commit_size : header.head_size], 0)
+        except (CorruptError, UnsupportedError):
+            return None
+        return table.genesis.session if table.genesis else None

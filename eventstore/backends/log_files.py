@@ -1,0 +1,153 @@
+"""Open log files: a bounded number of descriptors, shared by threads, closed when idle."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from eventstore.backends.layout import FileLayout
+from eventstore.errors import BackendError
+from eventstore.fs import FileSystem
+
+OPEN_FILES_MAX = 256
+"""Descriptors kept open for logs that are not in use at the moment."""
+
+_HINTS = {
+    errno.ENOSPC: "free some space, then repeat the call",
+    errno.EDQUOT: "free some of the quota, then repeat the call",
+    errno.EACCES: "check the owner and the permissions of the store's directory",
+    errno.EROFS: "mount the file system writable",
+    errno.ELOOP: "a symbolic link stands where a file should be; remove it",
+    errno.EISDIR: "a directory stands where a file should be; remove it",
+    errno.EMFILE: "raise the limit of open files",
+    errno.ENOLCK: "use a file system with working locks",
+    errno.EOPNOTSUPP: "use a file system with working locks",
+}
+
+
+def refused(action: str, session: str | None, error: OSError) -> BackendError:
+    """Return the error for an operating-system call that failed while doing *action*."""
+    return BackendError(
+        f"cannot {action}: {error.strerror or error}",
+        session=session,
+        hint=_HINTS.get(error.errno or 0),
+    )
+
+
+@dataclass(eq=False)
+class LogFile:
+    """One open log file; `end` is its size as known while `guard` and its lock are held."""
+
+    fd: int
+    writable: bool
+    guard: threading.Lock = field(default_factory=threading.Lock)
+    end: int = 0
+    users: int = 0
+    dropped: bool = False
+
+
+class LogFiles:
+    """The open files of one process, least recently used first."""
+
+    def __init__(
+        self, fs: FileSystem, layout: FileLayout, *, replacing: LogFiles | None = None
+    ) -> None:
+        """Start with none open, closing those inherited from a parent process."""
+        self._fs = fs
+        self._layout = layout
+        self._guard = threading.Lock()
+        self._files: OrderedDict[str, LogFile] = OrderedDict()
+        for file in replacing._files.values() if replacing else ():
+            fs.close(file.fd)
+
+    @contextmanager
+    def held(self, log: str, *, create: bool = False) -> Iterator[LogFile | None]:
+        """Give the open file of *log*, kept open meanwhile, or None if there is none."""
+        file = self._take(log, create)
+        try:
+            yield file
+        finally:
+            if file is not None:
+                self._give_back(file)
+
+    def drop(self, log: str, *, pages: bool) -> None:
+        """Close the file of *log* once nobody uses it; with *pages*, forget cached bytes."""
+        with self._guard:
+            file = self._files.pop(log, None)
+            if file is None:
+                return
+            file.dropped = True
+            if pages:
+                self._fs.forget_pages(file.fd)
+            if not file.users:
+                self._fs.close(file.fd)
+
+    def close(self) -> None:
+        """Close every file, those in use as soon as they are given back."""
+        with self._guard:
+            files, self._files = self._files, OrderedDict()
+            for file in files.values():
+                file.dropped = True
+                if not file.users:
+                    self._fs.close(file.fd)
+
+    def _take(self, log: str, create: bool) -> LogFile | None:
+        """Find or open the file and count one more user."""
+        with self._guard:
+            file = self._files.get(log)
+            if file is not None and self._is_gone(file):
+                del self._files[log]
+                file.dropped = True
+                if not file.users:
+                    self._fs.close(file.fd)
+                file = None
+            if file is None:
+                file = self._open(log, create)
+                if file is None:
+                    return None
+                self._files[log] = file
+                self._make_room()
+            else:
+                self._files.move_to_end(log)
+            file.users += 1
+            return file
+
+    def _is_gone(self, file: LogFile) -> bool:
+        """Whether an idle file lost its name: replaced or removed behind our back."""
+        return not file.users and self._fs.status(file.fd).st_nlink == 0
+
+    def _give_back(self, file: LogFile) -> None:
+        """Count one user less, closing a dropped file with its last."""
+        with self._guard:
+            file.users -= 1
+            if file.dropped and not file.users:
+                self._fs.close(file.fd)
+
+    def _make_room(self) -> None:
+        """Close idle files beyond the limit, the longest idle first."""
+        if len(self._files) <= OPEN_FILES_MAX:
+            return
+        for log, file in list(self._files.items()):
+            if not file.users and len(self._files) > OPEN_FILES_MAX:
+                del self._files[log]
+                self._fs.close(file.fd)
+
+    def _open(self, log: str, create: bool) -> LogFile | None:
+        """Open for writing where that is allowed, else for reading."""
+        path = self._layout.path_of(log)
+        try:
+            self._layout.check_shard(path.parent, create=create)
+            return LogFile(self._fs.open(path, write=True, create=create), writable=True)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if create or error.errno not in (errno.EACCES, errno.EROFS, errno.EPERM):
+                raise refused("open the log", log, error) from error
+        try:
+            return LogFile(self._fs.open(path), writable=False)
+        except OSError as error:
+            raise refused("open the log", log, error) from error

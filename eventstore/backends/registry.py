@@ -1,0 +1,38 @@
+"""Which backend a location means: a path, or a URL whose scheme names the backend."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from eventstore.backend import Backend
+from eventstore.backends.file import FileBackend
+from eventstore.backends.memory import MemoryBackend
+from eventstore.errors import InvalidInputError
+
+# Two letters at least: `C:\sessions` is a path.
+_URL = re.compile(r"([a-z][a-z0-9+.-]+)://")
+
+
+def open_backend(location: str | os.PathLike[str], *, create: bool, durable: bool) -> Backend:
+    """Return the backend at *location*: a directory, `file://…` or `memory://`.
+
+    Raises `InvalidInputError` for a scheme nobody serves.
+    """
+    text = os.fspath(location)
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise InvalidInputError("a location is a path or a URL", field="location")
+    scheme = _URL.match(text)
+    if scheme is None:
+        return FileBackend(Path(text).expanduser(), create=create, durable=durable)
+    if scheme[1] == "memory":
+        return MemoryBackend()
+    if scheme[1] == "file":
+        return FileBackend(Path(unquote(urlsplit(text).path)), create=create, durable=durable)
+    raise InvalidInputError(
+        f"no backend serves {scheme[1]!r}",
+        field="location",
+        hint="use a directory, file:// or memory://",
+    )

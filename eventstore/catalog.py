@@ -1,0 +1,132 @@
+"""The catalog: open logs by session id, and the index that is told of what they hold."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from eventstore.backend import Backend
+from eventstore.commit import SESSION, Version
+from eventstore.errors import CorruptError, EventStoreError
+from eventstore.index import Index
+from eventstore.index_rows import Row
+from eventstore.log import Log
+from eventstore.views import Summary, summary_of
+
+OPEN_LOGS_MAX = 1024
+"""How many sessions are remembered between calls; beyond it the least recently used are not."""
+
+
+class Catalog:
+    """Every session of a store; safe to use from several threads."""
+
+    def __init__(self, backend: Backend, *, state_size_max: int) -> None:
+        """Serve the sessions of *backend*."""
+        self._backend = backend
+        self._state_size_max = state_size_max
+        self._guard = threading.Lock()
+        self._logs: OrderedDict[str, Log] = OrderedDict()
+        self._summaries: OrderedDict[str, Summary] = OrderedDict()
+        self.index = Index(
+            backend.fs, backend.directory, read_row=self._read_row, sizes=self._sizes
+        )
+
+    def log(self, session: str) -> Log:
+        """Return the log of *session*, which need not exist yet."""
+        with self._guard:
+            log = self._logs.get(session)
+            if log is None:
+                log = self._logs[session] = self._new_log(session)
+                if len(self._logs) > OPEN_LOGS_MAX:
+                    self._logs.popitem(last=False)
+            else:
+                self._logs.move_to_end(session)
+            return log
+
+    def row(self, log: Log, version: Version, summary: Summary | None) -> Row:
+        """Return the index row for a version that was just committed."""
+        if summary is None:
+            summary = self._summaries.get(log.session) or self._summary(log)
+        with self._guard:
+            self._summaries[log.session] = summary
+            self._summaries.move_to_end(log.session)
+            if len(self._summaries) > OPEN_LOGS_MAX:
+                self._summaries.popitem(last=False)
+        return _row(log, version, summary)
+
+    def sessions(self) -> Iterator[str]:
+        """Yield the id of every log, from the medium itself."""
+        return self._backend.logs()
+
+    def abandon(self) -> None:
+        """Let go in a forked child."""
+        self.index.abandon()
+
+    def _new_log(self, session: str) -> Log:
+        """Return a log that nothing is remembered of."""
+        return Log(
+            self._backend,
+            session,
+            state_size_max=self._state_size_max,
+            acknowledged=self.index.settled,
+        )
+
+    def _sizes(self) -> Iterator[tuple[str, int]]:
+        """Yield every log and its size."""
+        for session in self._backend.logs():
+            try:
+                size = self._backend.size(session)
+            except EventStoreError:
+                size = -1  # Cannot be opened: its row, if one can be made, says so.
+            if size is not None:
+                yield session, size
+
+    def _read_row(self, session: str) -> Row | None:
+        """Make a row from the log alone; a damaged log gets a row that says so."""
+        log = self._new_log(session)
+        try:
+            version = log.current()
+            return None if version is None else _row(log, version, self._summary(log))
+        except EventStoreError:
+            return _damaged_row(session)
+
+    def _summary(self, log: Log) -> Summary:
+        """Summarise the newest state of the session part, or the last before a delete."""
+        head = log.head()
+        if head is None:
+            return Summary()
+        last = head.version if head.parts or head.version == 1 else head.version - 1
+        state = log.state(SESSION, last)
+        try:
+            return summary_of(None if state is None else json.loads(state))
+        except (ValueError, RecursionError) as error:
+            raise CorruptError("the session part is not JSON", session=log.session) from error
+
+
+def _row(log: Log, version: Version, summary: Summary) -> Row:
+    """Return the row of a version with a summary."""
+    return Row(
+        id=log.session,
+        version=version.version,
+        commit_id=version.commit,
+        address=version.address or "",
+        live=SESSION in version.parts,
+        name=summary.name,
+        state=summary.state,
+        parent_id=summary.parent_id,
+        messages=summary.messages,
+        cost=summary.cost,
+        size=version.size,
+        created=summary.created,
+        updated=summary.updated or version.time,
+        saved=version.time,
+        stored=log.end,
+        settled=log.settled,
+    )
+
+
+def _damaged_row(session: str) -> Row:
+    """Return the row of a session that cannot be read."""
+    return Row(session, 0, "", "", True, "", "", "", 0, 0.0, 0, 0, 0, 0, 0, 0, damaged=True)

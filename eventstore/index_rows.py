@@ -1,0 +1,200 @@
+"""Rows of the index: what it keeps of a session, and how they are stored and asked for in SQL."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from eventstore.commit import instant
+from eventstore.errors import InvalidInputError
+
+ORDERS = {
+    "updated_at": "updated",
+    "created_at": "created",
+    "saved_at": "saved",
+    "id": "id",
+    "name": "name",
+}
+"""What sessions can be ordered by, and the column that is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the index keeps of one session, in the order of its columns.
+
+    `live` is whether it has a session part now; `stored` the bytes of its log, `settled` how many
+    of them were known durable; times are nanoseconds since the epoch, `created` 0 where unknown.
+    """
+
+    id: str
+    version: int
+    commit_id: str
+    address: str
+    live: bool
+    name: str
+    state: str
+    parent_id: str
+    messages: int
+    cost: float
+    size: int
+    created: int
+    updated: int
+    saved: int
+    stored: int
+    settled: int
+    damaged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """What a list says of one session, from the index alone.
+
+    `size` is bytes of the newest states, `stored` bytes of the whole log. `updated_at` is what the
+    session says of itself, or else `saved_at`, the time of its newest commit.
+    """
+
+    id: str
+    version: int
+    commit: str
+    address: str | None
+    name: str
+    state: str
+    parent_id: str | None
+    messages: int
+    cost: float
+    size: int
+    stored: int
+    created_at: datetime | None
+    updated_at: datetime
+    saved_at: datetime
+    deleted: bool
+    damaged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some sessions of a longer list; pass `next` as `after=` for those that follow."""
+
+    items: tuple[SessionInfo, ...]
+    next: str | None
+
+    def __iter__(self) -> Iterator[SessionInfo]:
+        """Iterate over the sessions of this page."""
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        """Count the sessions of this page."""
+        return len(self.items)
+
+
+COLUMNS = tuple(column.name for column in fields(Row))
+
+UPSERT = (
+    f"INSERT INTO sessions ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
+    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in COLUMNS[1:])} "
+    "WHERE excluded.version >= sessions.version"
+)
+"""Never lets an older view of a session replace a newer one."""
+
+
+def values_of(row: Row) -> tuple[Any, ...]:
+    """Return a row as SQL parameters."""
+    return astuple(row)
+
+
+def info_of(values: tuple[Any, ...]) -> SessionInfo:
+    """Return what people see of a row."""
+    row = Row(*values)
+    return SessionInfo(
+        id=row.id,
+        version=row.version,
+        commit=row.commit_id,
+        address=row.address or None,
+        name=row.name,
+        state=row.state,
+        parent_id=row.parent_id or None,
+        messages=row.messages,
+        cost=row.cost,
+        size=row.size,
+        stored=row.stored,
+        created_at=instant(row.created) if row.created else None,
+        updated_at=instant(row.updated),
+        saved_at=instant(row.saved),
+        deleted=not row.live,
+        damaged=bool(row.damaged),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One question to the index; raises `InvalidInputError` when made with an unknown order."""
+
+    order_by: str = "updated_at"
+    limit: int = 50
+    after: str | None = None
+    parent: str | None = None
+    state: str | None = None
+    updated_since: int | None = None
+    deleted: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be asked."""
+        if self.order_by not in ORDERS:
+            raise InvalidInputError(
+                f"{self.order_by!r} is not one of {', '.join(ORDERS)}", field="order_by"
+            )
+        if type(self.limit) is not int or self.limit < 1:
+            raise InvalidInputError("must be a positive whole number", field="limit")
+
+    def sql(self) -> tuple[str, list[Any]]:
+        """Return the statement and its parameters; it asks for one row more than the limit."""
+        column = ORDERS[self.order_by]
+        falling = column not in ("id", "name")
+        terms: list[str] = ["live = ?"]
+        values: list[Any] = [int(not self.deleted)]
+        for term, value in (
+            ("parent_id = ?", self.parent),
+            ("state = ?", self.state),
+            ("updated >= ?", self.updated_since),
+        ):
+            if value is not None:
+                terms.append(term)
+                values.append(value)
+        if self.after is not None:
+            terms.append(f"({column}, id) {'<' if falling else '>'} (?, ?)")
+            values += self._cursor()
+        way = "DESC" if falling else "ASC"
+        return (
+            f"SELECT {', '.join(COLUMNS)} FROM sessions WHERE {' AND '.join(terms)} "
+            f"ORDER BY {column} {way}, id {way} LIMIT ?",
+            [*values, self.limit + 1],
+        )
+
+    def page(self, rows: list[tuple[Any, ...]]) -> Page:
+        """Return the page that the rows of the statement are."""
+        items = tuple(info_of(values) for values in rows[: self.limit])
+        if len(rows) <= self.limit:
+            return Page(items, None)
+        last = dict(zip(COLUMNS, rows[self.limit - 1], strict=True))
+        mark = [self.order_by, last[ORDERS[self.order_by]], last["id"]]
+        return Page(items, base64.urlsafe_b64encode(json.dumps(mark).encode()).decode())
+
+    def _cursor(self) -> list[Any]:
+        """Return the place that `after` names, if it is of a list in this order."""
+        try:
+            mark = json.loads(base64.urlsafe_b64decode(self.after or ""))
+            order, value, session = mark
+        except (ValueError, TypeError, RecursionError):
+            order, value, session = None, None, None
+        kind = str if ORDERS[self.order_by] in ("id", "name") else int
+        if order != self.order_by or type(value) is not kind or not isinstance(session, str):
+            raise InvalidInputError(
+                f"is not the next= of a page ordered by {self.order_by!r}",
+                field="after",
+                hint="start again without after=",
+            )
+        return [value, session]

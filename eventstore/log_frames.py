@@ -1,0 +1,240 @@
+"""The frames of one log, read and checked: from its end, from a known place, or all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from eventstore.address import commitment_to
+from eventstore.backend import Backend
+from eventstore.commit import Commit, parse_commit
+from eventstore.errors import CorruptError
+from eventstore.frame import (
+    HEADER_SIZE,
+    MAGIC,
+    Header,
+    decode_frame,
+    decode_header,
+    find_frame,
+    last_frame_size,
+)
+from eventstore.payload import Encoding, Genesis, PartEntry, bodies_of, decode_table
+
+_TAIL_SIZE = 64 * 1024
+_HEAD_GUESS = 4096
+_SEARCH_SIZE = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One decoded frame: its commit, its table and, if asked for, the bodies of changed parts."""
+
+    header: Header
+    commit: Commit
+    genesis: Genesis | None
+    parts: Mapping[str, PartEntry]
+    bodies: Mapping[str, bytes] | None
+
+    @property
+    def stop(self) -> int:
+        """The log offset just after this entry."""
+        return self.header.stop
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a walk over all bytes of a log found.
+
+    `positions` maps the seq of every sound frame to its offset; `end` is where the sound run from
+    the start stops; `witness` is the furthest offset that later sound frames state was durable.
+    """
+
+    positions: Mapping[int, int]
+    end: int
+    witness: int
+
+
+class LogFrames:
+    """Reads one log's frames; raises `CorruptError` naming the session and the place."""
+
+    def __init__(self, backend: Backend, session: str) -> None:
+        """Read the log of *session*."""
+        self._backend = backend
+        self._session = session
+
+    def last(self, size: int) -> Entry | None:
+        """Return the entry that ends exactly at *size*, or None if no sound one does."""
+        start = max(0, size - _TAIL_SIZE)
+        tail = self._backend.read(self._session, start, size)
+        frame_size = last_frame_size(tail)
+        if frame_size is None or frame_size > size:
+            return None
+        position = size - frame_size
+        if position < start:
+            tail = self._backend.read(self._session, position, size)
+            start = position
+        try:
+            return self._decode(tail[position - start :], position)
+        except CorruptError:
+            return None
+
+    def entry(self, position: int) -> Entry:
+        """Return the entry at *position*, all of its frame read and checked."""
+        data = self._backend.read(self._session, position, position + _HEAD_GUESS)
+        try:
+            header = decode_header(data, position)
+            if header.size > len(data):
+                data = self._backend.read(self._session, position, header.stop)
+            return self._decode(data, position)
+        except CorruptError as error:
+            raise self._located(error, position) from error
+
+    def outline(self, position: int, genesis: Genesis | None) -> Entry:
+        """Return the entry at *position* without its bodies.
+
+        The table is checked against the commit's commitments; the commit itself is proven by the
+        next commit's `prev`, which is the caller's to compare.
+        """
+        data = self._backend.read(self._session, position, position + _HEAD_GUESS)
+        try:
+            header = decode_header(data, position)
+            if header.head_size > len(data):
+                data = self._backend.read(self._session, position, position + header.head_size)
+            entry = self._assemble(header, data[HEADER_SIZE : header.head_size], None)
+            if genesis is not None and genesis.salt:
+                check_commitments(entry, genesis.salt)
+            return entry
+        except CorruptError as error:
+            raise self._located(error, position) from error
+
+    def position_before(self, position: int) -> int:
+        """Return the offset of the frame that ends where another starts."""
+        size = last_frame_size(self._backend.read(self._session, max(0, position - 8), position))
+        if size is None or size > position:
+            raise self._located(CorruptError("the end of a frame is damaged"), position - 8)
+        return position - size
+
+    def positions(self, head: Entry) -> dict[int, int]:
+        """Map the seq of every frame up to *head* to its offset, reading headers only.
+
+        Where a header is damaged, the frames behind it are found from the end backwards; only
+        those that neither way reaches are missing.
+        """
+        found = {}
+        for header in self._forward(0, head.header.position):
+            found[header.seq] = header.position
+        found[head.header.seq] = position = head.header.position
+        seq = head.header.seq
+        while seq - 1 not in found and seq > 1:
+            try:
+                position = self.position_before(position)
+                header = self._header(position)
+            except CorruptError:
+                break
+            seq = header.seq
+            found[seq] = position
+        return found
+
+    def survey(self, last: Entry | None, size: int) -> Survey:
+        """Check every frame between *last*, or the beginning, and *size*."""
+        positions: dict[int, int] = {}
+        position = 0 if last is None else last.stop
+        while position < size:
+            try:
+                entry = self.entry(position)
+            except CorruptError:
+                break
+            if entry.commit.prev != (None if last is None else last.commit.id):
+                break
+            positions[entry.header.seq] = position
+            position, last = entry.stop, entry
+        end, witness = position, 0
+        while position < size:
+            found = self._next_sound(position + 1, size)
+            if found is None:
+                break
+            positions[found.seq] = found.position
+            witness = max(witness, found.durable_upto)
+            position = found.stop - 1
+        return Survey(positions, end, witness)
+
+    def _next_sound(self, position: int, size: int) -> Header | None:
+        """Return the first sound frame that starts at *position* or later."""
+        while position < size:
+            data = self._backend.read(self._session, position, position + _SEARCH_SIZE)
+            found = find_frame(data, position)
+            if found is not None:
+                return decode_header(data[found:], position + found)
+            for header in self._candidates(data, position):
+                try:
+                    return self.entry(header.position).header
+                except CorruptError:
+                    continue
+            position += max(1, len(data) - HEADER_SIZE)
+        return None
+
+    def _candidates(self, data: bytes, position: int) -> Iterator[Header]:
+        """Yield headers in *data* whose frames reach beyond it."""
+        at = data.find(MAGIC)
+        while at >= 0:
+            with suppress(CorruptError):
+                header = decode_header(data[at : at + HEADER_SIZE], position + at)
+                if header.stop > position + len(data):
+                    yield header
+            at = data.find(MAGIC, at + 1)
+
+    def _forward(self, position: int, stop: int) -> Iterator[Header]:
+        """Yield the headers from *position* up to *stop*, ending early at a damaged one."""
+        window, start = b"", position
+        while position < stop:
+            if position + HEADER_SIZE > start + len(window):
+                window, start = (
+                    self._backend.read(self._session, position, position + _TAIL_SIZE),
+                    position,
+                )
+            try:
+                header = decode_header(window[position - start :][:HEADER_SIZE], position)
+            except CorruptError:
+                return
+            yield header
+            position = header.stop
+
+    def _header(self, position: int) -> Header:
+        """Read one header."""
+        data = self._backend.read(self._session, position, position + HEADER_SIZE)
+        return decode_header(data, position)
+
+    def _decode(self, data: bytes, position: int) -> Entry:
+        """Decode a whole frame."""
+        frame = decode_frame(data, position)
+        return self._assemble(frame.header, frame.commit + frame.table, frame.bodies)
+
+    def _assemble(self, header: Header, head: bytes, bodies: bytes | None) -> Entry:
+        """Parse commit and table, and hold them against the header and each other."""
+        commit = parse_commit(head[: header.commit_size])
+        table = decode_table(head[header.commit_size :], header.position)
+        changed = {n for n, e in table.entries.items() if e.encoding is not Encoding.UNCHANGED}
+        if commit.seq != header.seq or changed != commit.parts.keys():
+            raise CorruptError("a commit contradicts its frame")
+        if (commit.seq == 1) is not (table.genesis is not None):
+            raise CorruptError("a log's first frame is not where it belongs")
+        parts = {
+            name: replace(row, size=commit.parts[name].size) if name in changed else row
+            for name, row in table.entries.items()
+        }
+        found = None if bodies is None else bodies_of(table, bodies)
+        return Entry(header, commit, table.genesis, parts, found)
+
+    def _located(self, error: CorruptError, position: int) -> CorruptError:
+        """Return *error* with the session and the place in its log."""
+        return CorruptError(
+            error.message, session=self._session, version=error.version, where=f"byte {position}"
+        )
+
+
+def check_commitments(entry: Entry, salt: bytes) -> None:
+    """Raise `CorruptError` unless the commit commits to the addresses in the table."""
+    for name, commitment in entry.commit.parts.items():
+        if commitment_to(entry.parts[name].address, salt) != commitment.c:
+            raise CorruptError(f"the address of part {name!r} contradicts its commit")

@@ -1,0 +1,300 @@
+"""Reading one session's log: its newest sound entry, its versions, and their states."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+
+from eventstore.address import address_of
+from eventstore.backend import Backend
+from eventstore.commit import PartVersion, Version
+from eventstore.draft import Head
+from eventstore.errors import CorruptError
+from eventstore.log_frames import Entry, LogFrames, check_commitments
+from eventstore.log_parts import LogParts
+from eventstore.log_tail import Tail, find_tail
+from eventstore.payload import Encoding, Genesis, PartEntry, decompress
+
+
+class LogReader:
+    """The log of one session, to be read; safe to use from several threads."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        session: str,
+        *,
+        state_size_max: int,
+        acknowledged: Callable[[str], int],
+    ) -> None:
+        """Read the log of *session*.
+
+        *acknowledged* says, from outside the log, up to which offset it is known to have been
+        durable: evidence that a bad tail is damage and not the trace of a crash.
+        """
+        self.session = session
+        self.settled = 0
+        """The offset up to which the log, and its existence, are known to be durable."""
+        self._backend = backend
+        self._frames = LogFrames(backend, session)
+        self._parts = LogParts(self._frames, session)
+        self._state_size_max = state_size_max
+        self._acknowledged = acknowledged
+        self._guard = threading.RLock()
+        self._head: Head | None = None
+        self._damage: CorruptError | None = None
+        self._positions: dict[int, int] | None = None
+        self._keys: dict[str, int] | None = None
+
+    def head(self) -> Head | None:
+        """Return the newest entry, durable by the time it is returned; None for an empty log.
+
+        Raises `CorruptError` when acknowledged bytes at the end of the log are damaged.
+        """
+        with self._guard:
+            head = self._sound_head()
+            if self._damage is not None:
+                raise self._damage
+            return head
+
+    @property
+    def end(self) -> int:
+        """The size of the log as it was last seen, in bytes."""
+        return 0 if self._head is None else self._head.end
+
+    def current(self) -> Version | None:
+        """Return the newest version, or None for an empty log."""
+        with self._guard:
+            head = self.head()
+            return None if head is None else self.version_of(head.entry)
+
+    def newest_sound(self) -> int | None:
+        """Return the number of the newest version that can be read, or None for an empty log."""
+        with self._guard:
+            head = self._sound_head()
+            if head is None and self._damage is not None:
+                raise self._damage
+            return None if head is None else head.version
+
+    def version(self, seq: int) -> Version:
+        """Return version *seq*, which must not be beyond the head."""
+        return self.version_of(self._entry(seq))
+
+    def version_of(self, entry: Entry) -> Version:
+        """Return what people see of an entry."""
+        commit = entry.commit
+        parts = {
+            name: PartVersion(row.address, row.size, name in commit.parts)
+            for name, row in self.parts_of(entry).items()
+        }
+        return Version(
+            session=self.session,
+            version=commit.seq,
+            commit=commit.id,
+            prev=commit.prev,
+            kind=commit.kind,
+            time=commit.time,
+            parts=MappingProxyType(parts),
+            stored=entry.header.size,
+            actor=commit.actor,
+            note=commit.note,
+            key=commit.key,
+        )
+
+    def versions(self) -> Iterator[Version]:
+        """Yield every version, newest first, each proven by the one after it.
+
+        Where the newest are damaged, the sound ones are yielded before `CorruptError` is raised.
+        """
+        with self._guard:
+            head, damage = self._sound_head(), self._damage
+        entry = None if head is None else head.entry
+        while entry is not None and head is not None:
+            yield self.version_of(entry)
+            entry = self._entry_before(entry, head.genesis) if entry.commit.prev else None
+        if damage is not None:
+            raise damage
+
+    def parts_of(self, entry: Entry) -> Mapping[str, PartEntry]:
+        """Return every live part of an entry, resolved to the frame that holds its state."""
+        head = self._head
+        if head is not None and head.entry is entry:
+            return head.parts
+        return self._parts.resolved(entry, None if head is None else head.genesis)
+
+    def parts_at(self, seq: int) -> Mapping[str, PartEntry]:
+        """Return every live part at version *seq*."""
+        return self.parts_of(self._entry(seq))
+
+    def state(self, part: str, seq: int | None = None) -> bytes | None:
+        """Return the bytes of *part* at version *seq* (default: newest), proven by its address."""
+        with self._guard:
+            if seq is None:
+                head = self.head()
+                seq, parts = (0, {}) if head is None else (head.version, head.parts)
+            else:
+                parts = self.parts_at(seq)
+        row = parts.get(part)
+        return None if row is None else self._rebuild(part, row, seq)
+
+    def _move_to(self, head: Head) -> Head:
+        """Make *head* the one that is known, and note what later calls look up."""
+        self._head = head
+        commit = head.entry.commit
+        if self._positions is not None:
+            self._positions[commit.seq] = head.entry.header.position
+        if self._keys is not None and commit.key is not None:
+            self._keys[commit.key] = commit.seq
+        return head
+
+    def _forget(self) -> None:
+        """Drop everything cached, so that the next call asks the medium."""
+        self._head = self._positions = self._keys = None
+        self._parts.clear()
+
+    def _settle(self, head: Head) -> None:
+        """Make durable what a killed writer may have left only in the page cache."""
+        entry = not self.settled and not head.entry.header.durable_upto
+        self._backend.settle(self.session, entry=entry)
+        if self._backend.durable:
+            self.settled = head.end
+
+    def _sound_head(self) -> Head | None:
+        """Return the newest sound entry, made durable first; `_damage` says if newer ones were."""
+        head = self._refreshed(self._backend.size(self.session) or 0)
+        if head is not None and self.settled < head.end:
+            self._settle(head)
+        return head
+
+    def _refreshed(self, size: int) -> Head | None:
+        """Return the head of a log of *size* bytes; a torn tail is left for a writer to cut."""
+        known = self._head
+        if known is not None and known.end == size:
+            return known
+        self._damage = None
+        if known is not None and size < known.end:
+            self._forget()
+        if self._head is None:
+            entry = self._frames.last(size) if size else None
+            if entry is not None and size >= self.settled:
+                return self._move_to(self._head_at(entry))
+        tail = find_tail(
+            self._frames,
+            self._head.entry if self._head is not None else None,
+            size=size,
+            acknowledged=lambda: max(self.settled, self._acknowledged(self.session)),
+        )
+        if tail.damaged_from is not None:
+            self._damage = self._lost(tail, size)
+        if tail.entry is None:
+            return self._head
+        self._positions = self._keys = None
+        return self._move_to(self._head_at(tail.entry))
+
+    def _lost(self, tail: Tail, size: int) -> CorruptError:
+        """Return the error for acknowledged versions that are gone from the end of the log."""
+        known = 0 if self._head is None else self._head.version
+        reason = "acknowledged bytes are damaged"
+        if tail.damaged_from == size:
+            reason = f"the log ends after {size} bytes, but more was acknowledged"
+        return CorruptError(
+            reason,
+            session=self.session,
+            version=max(known, tail.sound_before) + 1,
+            where=f"byte {tail.damaged_from}",
+            hint="earlier versions still load with at=",
+        )
+
+    def _head_at(self, entry: Entry) -> Head:
+        """Resolve an entry into a head."""
+        genesis = self._genesis(entry)
+        if genesis.salt:
+            with self._about(entry.commit.seq):
+                check_commitments(entry, genesis.salt)
+        return Head(entry, genesis, self._parts.resolved(entry, genesis))
+
+    def _genesis(self, entry: Entry) -> Genesis:
+        """Return what the first frame says; an empty salt where it is damaged."""
+        if entry.genesis is not None:
+            return self._own(entry, entry)
+        try:
+            first = self._frames.outline(0, None)
+        except CorruptError:
+            return Genesis(b"", self.session)
+        return self._own(first, entry)
+
+    def _own(self, first: Entry, entry: Entry) -> Genesis:
+        """Return the genesis in *first* if it is of this session and of the log of *entry*."""
+        genesis = first.genesis
+        if genesis is None or first.commit.log != entry.commit.log:
+            raise CorruptError("the log's frames are of different logs", session=self.session)
+        if genesis.session != self.session:
+            raise CorruptError(
+                f"the log is that of session {genesis.session!r}",
+                session=self.session,
+                hint="files were swapped or renamed; give each its own name back",
+            )
+        return genesis
+
+    def _entry(self, seq: int) -> Entry:
+        """Return the entry of version *seq*, all of its frame checked."""
+        with self._guard:
+            head = self._sound_head()
+            if head is None or seq > head.version:
+                raise self._damage or CorruptError(
+                    "there is no such version", session=self.session, version=seq
+                )
+            if seq == head.version:
+                return head.entry
+            if self._positions is None:
+                self._positions = self._frames.positions(head.entry)
+            position = self._positions.get(seq)
+        with self._about(seq):
+            if position is None:
+                raise CorruptError("its frame cannot be found")
+            entry = self._frames.entry(position)
+            if entry.commit.seq != seq or entry.commit.log != head.entry.commit.log:
+                raise CorruptError("its frame is another's")
+        return entry
+
+    def _entry_before(self, entry: Entry, genesis: Genesis) -> Entry:
+        """Return the entry that *entry* names as the one before it."""
+        seq = entry.commit.seq - 1
+        with self._about(seq):
+            position = self._frames.position_before(entry.header.position)
+            older = self._frames.outline(position, genesis)
+            if older.commit.id != entry.commit.prev:
+                raise CorruptError("its commit is not the one the next commit names")
+        return older
+
+    def _rebuild(self, part: str, row: PartEntry, seq: int) -> bytes:
+        """Decode the body that holds a state and check it against its address."""
+        with self._about(seq):
+            entry = self._frames.entry(row.holder)
+            held = entry.parts.get(part)
+            if held is None or entry.bodies is None or held.encoding is not Encoding.KEYFRAME:
+                raise CorruptError(f"part {part!r} is not where the log says")
+            state = decompress(entry.bodies[part], held.decoded_size, self._state_size_max)
+            if address_of(state) != row.address:
+                raise CorruptError(f"part {part!r} does not hash to its address")
+        return state
+
+    @contextmanager
+    def _about(self, seq: int) -> Iterator[None]:
+        """Let a `CorruptError` from within say which version it is about."""
+        try:
+            yield
+        except CorruptError as error:
+            raise self._damaged(error, seq) from error
+
+    def _damaged(self, error: CorruptError, seq: int) -> CorruptError:
+        """Return *error* with session, version and the next step."""
+        return CorruptError(
+            error.message,
+            session=self.session,
+            version=seq,
+            where=error.where,
+            hint="other versions still load with at=",
+        )

@@ -1,0 +1,119 @@
+"""Marks: which sessions were saved but may not be in the index yet.
+
+Every process that saves keeps one file of ids under `marks/`, locked for as long as it lives. An id
+is written there before its save can become durable and taken away once the index knows of it. So
+whoever lists can see what others have not told yet, and what the dead never will.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from eventstore.fs import FileSystem
+
+MARKS = "marks"
+
+_SIZE_MAX = 1024 * 1024 * 1024
+
+
+class Marks:
+    """The marks of this process, and a look at everybody else's. Not thread-safe by itself."""
+
+    def __init__(self, fs: FileSystem, directory: Path) -> None:
+        """Keep marks under *directory*; no file is made before the first mark."""
+        self._fs = fs
+        self._directory = directory / MARKS
+        self._path: Path | None = None
+        self._fd = -1
+        self._end = 0
+        self._marked: set[str] = set()
+
+    def add(self, session: str) -> None:
+        """Mark a session; raises `OSError` where that cannot be written."""
+        if session in self._marked:
+            return
+        if self._path is None:
+            self._start()
+        line = json.dumps(session).encode() + b"\n"
+        self._fs.write_at(self._fd, line, self._end)
+        self._end += len(line)
+        self._marked.add(session)
+
+    def keep(self, sessions: set[str]) -> None:
+        """Take away every mark but those of *sessions*."""
+        if self._path is None or sessions == self._marked:
+            return
+        self._fs.truncate(self._fd, 0)
+        self._end = 0
+        self._marked = set()
+        for session in sessions:
+            self.add(session)
+
+    def others(self) -> Iterator[tuple[Path, bool, set[str] | None]]:
+        """Yield every other process's file: path, whether its owner is dead, marked ids.
+
+        The ids are None where the file cannot be read as marks.
+        """
+        if self._fs.status_at(self._directory) is None:
+            return
+        for name in self._fs.names(self._directory):
+            path = self._directory / name
+            if path == self._path:
+                continue
+            try:
+                fd = self._fs.open(path)
+            except OSError:
+                continue  # Its owner closed and removed it just now, or it is not a file.
+            try:
+                dead = self._fs.lock(fd, wait=False)
+                yield path, dead, _ids(self._fs.read_at(fd, _SIZE_MAX, 0))
+            finally:
+                self._fs.close(fd)
+
+    def adopt(self, path: Path) -> None:
+        """Remove the file of a dead owner, once the index knows all it marked."""
+        self._fs.remove(path)
+
+    def close(self) -> None:
+        """Give the lock back; the file goes too unless marks are left in it."""
+        if self._path is not None:
+            if not self._marked:
+                self._fs.remove(self._path)
+            self._fs.close(self._fd)
+            self._path = None
+
+    def abandon(self) -> None:
+        """Close the descriptor that a forked child inherited, leaving the file to the parent."""
+        if self._path is not None:
+            self._fs.close(self._fd)
+            self._path = None
+
+    def _start(self) -> None:
+        """Make this process's file and lock it."""
+        self._fs.make_directory(self._directory)
+        while True:
+            path = self._directory / f"{os.getpid()}-{secrets.token_hex(8)}"
+            fd = self._fs.open(path, write=True, create=True)
+            # Someone may have taken the file for a dead owner's before it was locked.
+            if self._fs.lock(fd, wait=False) and self._fs.status(fd).st_nlink:
+                break
+            self._fs.close(fd)
+        self._path, self._fd, self._end = path, fd, 0
+
+
+def _ids(data: bytes) -> set[str] | None:
+    """Return the ids in a file of marks, or None if any line is not one."""
+    found: set[str] = set()
+    for line in data.splitlines():
+        try:
+            session = json.loads(line)
+        except ValueError:
+            return None
+        if not isinstance(session, str):
+            return None
+        found.add(session)
+    return found

@@ -1,0 +1,183 @@
+"""Every type of the a3s-code formats, gathered from the files of this package."""
+
+from eventstore.models.artifacts import (
+    ArtifactStore,
+    ToolArtifact,
+)
+from eventstore.models.checkpoints import (
+    LoopCheckpoint,
+    SessionSnapshotV1,
+    SubagentProgressEntry,
+    SubagentStatus,
+    SubagentTaskSnapshot,
+    WorkflowCheckpoint,
+    WorkflowStep,
+    WorkflowStepOutcome,
+)
+from eventstore.models.config import (
+    AutoDelegationConfig,
+    PlanningMode,
+    SessionConfig,
+    StorageBackend,
+)
+from eventstore.models.json_value import (
+    FrozenDict,
+    FrozenJson,
+    freeze,
+)
+from eventstore.models.messages import (
+    ContentBlock,
+    ImageBlock,
+    ImageSource,
+    Message,
+    OtherBlock,
+    TextBlock,
+    ToolResultBlock,
+    ToolResultContent,
+    ToolResultPart,
+    ToolResultTrust,
+    ToolUseBlock,
+)
+from eventstore.models.planning import (
+    AgentGoal,
+    Complexity,
+    ExecutionPlan,
+    Task,
+    TaskPriority,
+    TaskStatus,
+)
+from eventstore.models.policies import (
+    ConfirmationPolicy,
+    PermissionDecision,
+    PermissionPolicy,
+    PermissionRule,
+    TimeoutAction,
+)
+from eventstore.models.queue import (
+    LaneHandlerConfig,
+    PriorityBoostConfig,
+    RateLimitConfig,
+    RetryPolicyConfig,
+    SessionLane,
+    SessionQueueConfig,
+    TaskHandlerMode,
+)
+from eventstore.models.record import (
+    Record,
+)
+from eventstore.models.runs import (
+    RunEventPage,
+    RunEventRecord,
+    RunRecord,
+    RunSnapshot,
+    RunStatus,
+    RunWorkspaceChangeSet,
+    validate_invariants,
+)
+from eventstore.models.security import (
+    ClassificationRule,
+    FeatureToggles,
+    RedactionStrategy,
+    SecurityConfig,
+    SensitivityLevel,
+)
+from eventstore.models.session import (
+    LlmConfigData,
+    SessionData,
+    SessionState,
+    ToolDefinition,
+)
+from eventstore.models.traces import (
+    TRACE_EVENT_SCHEMA,
+    TraceEvent,
+    TraceEventKind,
+)
+from eventstore.models.usage import (
+    ContextUsage,
+    LlmCostRecord,
+    TokenUsage,
+)
+from eventstore.models.verification import (
+    VERIFICATION_REPORT_SCHEMA,
+    VerificationCheck,
+    VerificationReport,
+    VerificationStatus,
+    VerificationSummary,
+)
+
+__all__ = [
+    "TRACE_EVENT_SCHEMA",
+    "VERIFICATION_REPORT_SCHEMA",
+    "AgentGoal",
+    "ArtifactStore",
+    "AutoDelegationConfig",
+    "ClassificationRule",
+    "Complexity",
+    "ConfirmationPolicy",
+    "ContentBlock",
+    "ContextUsage",
+    "ExecutionPlan",
+    "FeatureToggles",
+    "FrozenDict",
+    "FrozenJson",
+    "ImageBlock",
+    "ImageSource",
+    "LaneHandlerConfig",
+    "LlmConfigData",
+    "LlmCostRecord",
+    "LoopCheckpoint",
+    "Message",
+    "OtherBlock",
+    "PermissionDecision",
+    "PermissionPolicy",
+    "PermissionRule",
+    "PlanningMode",
+    "PriorityBoostConfig",
+    "RateLimitConfig",
+    "Record",
+    "RedactionStrategy",
+    "RetryPolicyConfig",
+    "RunEventPage",
+    "RunEventRecord",
+    "RunRecord",
+    "RunSnapshot",
+    "RunStatus",
+    "RunWorkspaceChangeSet",
+    "SecurityConfig",
+    "SensitivityLevel",
+    "SessionConfig",
+    "SessionData",
+    "SessionLane",
+    "SessionQueueConfig",
+    "SessionSnapshotV1",
+    "SessionState",
+    "StorageBackend",
+    "SubagentProgressEntry",
+    "SubagentStatus",
+    "SubagentTaskSnapshot",
+    "Task",
+    "TaskHandlerMode",
+    "TaskPriority",
+    "TaskStatus",
+    "TextBlock",
+    "TimeoutAction",
+    "TokenUsage",
+    "ToolArtifact",
+    "ToolDefinition",
+    "ToolResultBlock",
+    "ToolResultContent",
+    "ToolResultPart",
+    "ToolResultTrust",
+    "ToolUseBlock",
+    "TraceEvent",
+    "TraceEventKind",
+    "VerificationCheck",
+    "VerificationReport",
+    "VerificationStatus",
+    "VerificationSummary",
+    "WorkflowCheckpoint",
+    "WorkflowStep",
+    "WorkflowStepOutcome",
+    "freeze",
+    "validate_invariants",
+]

@@ -1,0 +1,233 @@
+"""A state: the exact JSON bytes of one part, from what a caller passes and back."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from eventstore.errors import CorruptError, InvalidInputError
+from eventstore.models.record import Record
+
+STATE_SIZE_MAX = 256 * 1024 * 1024
+"""Bytes of one state, unless the store is opened with another limit."""
+
+NESTING_MAX = 512
+"""How deep objects and lists may stand inside each other."""
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_SPACE = re.compile(rb"[ \t\r\n]")
+_BRACKET = re.compile(rb"[\[\]{}]")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+class _RefusedError(Exception):
+    """A value that JSON cannot say, and the path to it, innermost first."""
+
+    def __init__(self, reason: str) -> None:
+        """Start the path at the value."""
+        super().__init__(reason)
+        self.reason = reason
+        self.path: list[str] = []
+
+
+def plain(value: Any, *, part: str) -> Any:
+    """Return *value* as dicts, lists, strings and numbers, as its model serialises it."""
+    if isinstance(value, Record):
+        return value.to_object()
+    if isinstance(value, BaseModel):
+        return _dumped(value.model_dump, part, by_alias=True)
+    if isinstance(value, Mapping) and not isinstance(value, dict):
+        return dict(value)
+    return value
+
+
+def dumped(adapter: TypeAdapter[Any], value: Any, *, part: str) -> Any:
+    """Return *value*, checked against its type first, as plain JSON values."""
+    try:
+        checked = adapter.validate_python(value)
+    except ValidationError as error:
+        raise invalid(error, part) from None
+    except RecursionError:
+        raise InvalidInputError("is nested too deeply", field=part) from None
+    return _dumped(adapter.dump_python, part, checked, by_alias=True)
+
+
+def encode(value: Any, *, part: str, size_max: int = STATE_SIZE_MAX) -> bytes:
+    """Return the state that a plain JSON value is, in the caller's key order.
+
+    Raises `InvalidInputError` naming the field for NaN, infinities, lone surrogates, keys that
+    are not strings, other types than JSON's, deep nesting and too many bytes.
+    """
+    try:
+        _check(value, 1)
+        state = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    except _RefusedError as error:
+        field = ".".join([part, *reversed(error.path)])
+        raise InvalidInputError(error.reason, field=field) from None
+    except UnicodeEncodeError:
+        field = ".".join([part, *_surrogate_path(value)])
+        raise InvalidInputError(
+            "holds a lone surrogate, which is not Unicode", field=field
+        ) from None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidInputError(
+            f"cannot be written as JSON ({type(error).__name__})", field=part
+        ) from None
+    _check_size(len(state), part, size_max)
+    return state
+
+
+def check_bytes(state: bytes, *, part: str, size_max: int = STATE_SIZE_MAX) -> Any:
+    """Return the value of a state given as bytes, refusing what `encode` would not write."""
+    if not isinstance(state, bytes | bytearray | memoryview):
+        raise InvalidInputError(f"is {type(state).__name__}, not bytes", field=part)
+    _check_size(len(state), part, size_max)
+    bare = _STRING.sub(b"", state)
+    if _SPACE.search(bare):
+        raise InvalidInputError("has white space between tokens", field=part)
+    depth = 0
+    for bracket in _BRACKET.finditer(bare):
+        depth += 1 if bracket[0] in b"[{" else -1
+        if depth > NESTING_MAX:
+            raise InvalidInputError(f"is nested deeper than {NESTING_MAX}", field=part)
+    try:
+        text = bytes(state).decode()
+        value = json.loads(text, parse_constant=_refuse_constant)
+        if _SURROGATE.search(state):
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise InvalidInputError("is not JSON in UTF-8", field=part) from None
+    return value
+
+
+def decode(state: bytes, *, session: str, part: str) -> Any:
+    """Return the plain value of a state that was read and proven."""
+    try:
+        return json.loads(state)
+    except (ValueError, RecursionError) as error:
+        raise CorruptError(f"part {part!r} is not JSON", session=session) from error
+
+
+def decode_as(adapter: TypeAdapter[Any], state: bytes, *, session: str, part: str) -> Any:
+    """Return a proven state as the type that *adapter* validates."""
+    try:
+        return adapter.validate_json(state)
+    except ValidationError as error:
+        refused = invalid(error, part)
+        raise InvalidInputError(
+            refused.message,
+            field=refused.field,
+            session=session,
+            hint="load it with model=dict to see it as it is",
+        ) from None
+
+
+def invalid(error: ValidationError, part: str) -> InvalidInputError:
+    """Return what a failed validation says, without the values it quotes."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = ".".join([part, *(str(step) for step in first["loc"])])
+    more = f", and {error.error_count() - 1} more" if error.error_count() > 1 else ""
+    return InvalidInputError(f"{_reason(first['type'], first['msg'])}{more}", field=field)
+
+
+def _reason(kind: str, message: str) -> str:
+    """Return a validation message if it is a fixed sentence, else only its kind."""
+    fixed = kind in {"missing", "value_error", "assertion_error"} or kind.endswith("_type")
+    return message[:1].lower() + message[1:] if fixed else kind.replace("_", " ")
+
+
+def _dumped(dump: Any, part: str, *values: Any, **options: Any) -> Any:
+    """Call a pydantic dump; what it cannot dump is the caller's bad input."""
+    try:
+        return dump(*values, mode="json", round_trip=True, warnings=False, **options)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidInputError(
+            f"cannot be written as JSON ({type(error).__name__})", field=part
+        ) from None
+
+
+def _check(value: Any, depth: int) -> None:
+    """Raise `_RefusedError` for what JSON cannot say."""
+    if value is None or isinstance(value, str | bool | int):
+        return
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise _RefusedError("is NaN or infinite")
+        return
+    if depth > NESTING_MAX:
+        raise _RefusedError(f"is nested deeper than {NESTING_MAX}")
+    if isinstance(value, dict):
+        _check_items(value, depth)
+    elif isinstance(value, list | tuple):
+        _check_elements(value, depth)
+    else:
+        raise _RefusedError(f"is {type(value).__name__}, which JSON has no form for")
+
+
+def _check_items(value: dict[Any, Any], depth: int) -> None:
+    """Check an object."""
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise _RefusedError(f"has a key that is {type(key).__name__}, not a string")
+        try:
+            _check(item, depth + 1)
+        except _RefusedError as error:
+            error.path.append(key)
+            raise
+
+
+def _check_elements(value: list[Any] | tuple[Any, ...], depth: int) -> None:
+    """Check a list."""
+    for index, item in enumerate(value):
+        try:
+            _check(item, depth + 1)
+        except _RefusedError as error:
+            error.path.append(str(index))
+            raise
+
+
+def _surrogate_path(value: Any) -> list[str]:
+    """Return the path to the first string that is not Unicode."""
+    if isinstance(value, dict):
+        steps = [(str(key), key, item) for key, item in value.items()]
+    elif isinstance(value, list | tuple):
+        steps = [(str(index), "", item) for index, item in enumerate(value)]
+    else:
+        return []
+    for step, key, item in steps:
+        if not _is_unicode(key):
+            return ["a key"]
+        if isinstance(item, str) and not _is_unicode(item):
+            return [step]
+        if below := _surrogate_path(item):
+            return [step, *below]
+    return []
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether *text* has a UTF-8 form."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_size(size: int, part: str, size_max: int) -> None:
+    """Refuse a state over the limit."""
+    if size > size_max:
+        raise InvalidInputError(
+            f"takes {size} bytes, more than the limit of {size_max}",
+            field=part,
+            hint="open the store with a larger state_size_max=",
+        )
+
+
+def _refuse_constant(name: str) -> None:
+    """Refuse NaN and the infinities, which Python's parser would take."""
+    raise ValueError(name)

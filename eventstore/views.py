@@ -1,0 +1,88 @@
+"""Views of a session document: the few facts that a list shows, read from any family of types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+_SECONDS_MAX = 10**11
+"""A larger number of a time is read as milliseconds; as seconds it would be the year 5138."""
+
+_NS_MAX = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What lists say of a session; times are nanoseconds since the epoch, 0 where unknown."""
+
+    name: str = ""
+    state: str = ""
+    parent_id: str = ""
+    messages: int = 0
+    cost: float = 0.0
+    created: int = 0
+    updated: int = 0
+
+
+def summary_of(document: Any) -> Summary:
+    """Return what *document* says of itself; a document of an unknown shape says nothing."""
+    if not isinstance(document, Mapping):
+        return Summary()
+    config = document.get("config")
+    nested = config if isinstance(config, Mapping) else {}
+    return Summary(
+        name=_text(document.get("name")) or _text(nested.get("name")),
+        state=_text(document.get("state")) or _text(document.get("status")),
+        parent_id=_text(document.get("parent_id"))
+        or _text(document.get("parent_session_id"))
+        or _text(nested.get("parent_id")),
+        messages=sum(
+            _count(document.get(key)) for key in ("messages", "user_messages", "agent_responses")
+        ),
+        cost=_number(document.get("total_cost")),
+        created=_time(document.get("created_at")),
+        updated=_time(document.get("updated_at")),
+    )
+
+
+def _text(value: Any) -> str:
+    """Return a string as it is, anything else as nothing."""
+    return str(value) if isinstance(value, str) else ""
+
+
+def _count(value: Any) -> int:
+    """Return the length of a list."""
+    return len(value) if isinstance(value, list | tuple) else 0
+
+
+def _number(value: Any) -> float:
+    """Return a number that a float can hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0.0
+    try:
+        return float(value)
+    except OverflowError:
+        return 0.0
+
+
+def _time(value: Any) -> int:
+    """Return seconds, milliseconds or RFC 3339 text as nanoseconds."""
+    if isinstance(value, str):
+        return _parsed_time(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    scale = 10**9 if abs(value) < _SECONDS_MAX else 10**6
+    return min(_NS_MAX, max(0, int(value * scale)))
+
+
+def _parsed_time(text: str) -> int:
+    """Return RFC 3339 text as nanoseconds, to the microsecond."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return 0
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0, int(moment.timestamp() * 10**6) * 1000)
