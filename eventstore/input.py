@@ -6,6 +6,7 @@ from typing import Any, TypedDict
 
 from eventstore.commit import Version
 from eventstore.errors import InvalidInputError
+from eventstore.views import members
 
 ID_SIZE_MAX = 1024
 """Bytes of UTF-8 that a session id may take."""
@@ -34,11 +35,12 @@ def check_id(id: Any) -> str:
 
 def id_of(document: Any) -> Any:
     """Return the id that a session document states."""
-    if not isinstance(document, dict) or "id" not in document:
+    found = members(document)
+    if "id" not in found:
         raise InvalidInputError(
             "the session has none", field="id", hint="give it an `id` field, or pass id="
         )
-    return document["id"]
+    return found["id"]
 
 
 def remarks(actor: str | None, note: str | None, key: str | None) -> Remarks:

@@ -36,10 +36,8 @@ class _RefusedError(Exception):
 
 
 def plain(value: Any, *, part: str) -> Any:
-    """Return *value* as dicts, lists, strings and numbers, as its model serialises it."""
-    if isinstance(value, Record):
-        return value.to_object()
-    if isinstance(value, BaseModel):
+    """Return *value* as dicts, lists, records, strings and numbers, as its model serialises it."""
+    if isinstance(value, BaseModel) and not isinstance(value, Record):
         return _dumped(value.model_dump, part, by_alias=True)
     if isinstance(value, Mapping) and not isinstance(value, dict):
         return dict(value)
@@ -47,25 +45,31 @@ def plain(value: Any, *, part: str) -> Any:
 
 
 def dumped(adapter: TypeAdapter[Any], value: Any, *, part: str) -> Any:
-    """Return *value*, checked against its type first, as plain JSON values."""
+    """Return *value*, checked against its type first, as `plain` would."""
     try:
         checked = adapter.validate_python(value)
     except ValidationError as error:
         raise invalid(error, part) from None
     except RecursionError:
         raise InvalidInputError("is nested too deeply", field=part) from None
+    if isinstance(checked, Record) or (
+        isinstance(checked, tuple) and all(isinstance(item, Record) for item in checked)
+    ):
+        return checked
     return _dumped(adapter.dump_python, part, checked, by_alias=True)
 
 
 def encode(value: Any, *, part: str, size_max: int = STATE_SIZE_MAX) -> bytes:
-    """Return the state that a plain JSON value is, in the caller's key order.
+    """Return the state that a value from `plain` is, in the caller's key order.
 
     Raises `InvalidInputError` naming the field for NaN, infinities, lone surrogates, keys that
     are not strings, other types than JSON's, deep nesting and too many bytes.
     """
     try:
         _check(value, 1)
-        state = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        state = json.dumps(
+            value, default=_members, ensure_ascii=False, separators=(",", ":")
+        ).encode()
     except _RefusedError as error:
         field = ".".join([part, *reversed(error.path)])
         raise InvalidInputError(error.reason, field=field) from None
@@ -116,7 +120,13 @@ def decode(state: bytes, *, session: str, part: str) -> Any:
 def decode_as(adapter: TypeAdapter[Any], state: bytes, *, session: str, part: str) -> Any:
     """Return a proven state as the type that *adapter* validates."""
     try:
-        return adapter.validate_json(state)
+        try:
+            return adapter.validate_json(state)
+        except ValidationError as error:
+            # Pydantic's parser gives up at 200 levels, which is less than may be stored.
+            if error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid":
+                raise
+            return adapter.validate_python(decode(state, session=session, part=part))
     except ValidationError as error:
         refused = invalid(error, part)
         raise InvalidInputError(
@@ -151,6 +161,11 @@ def _dumped(dump: Any, part: str, *values: Any, **options: Any) -> Any:
         ) from None
 
 
+def _members(record: Record) -> dict[str, Any]:
+    """Return what a record writes, for the JSON encoder."""
+    return record.to_object()
+
+
 def _check(value: Any, depth: int) -> None:
     """Raise `_RefusedError` for what JSON cannot say."""
     if value is None or isinstance(value, str | bool | int):
@@ -163,6 +178,8 @@ def _check(value: Any, depth: int) -> None:
         raise _RefusedError(f"is nested deeper than {NESTING_MAX}")
     if isinstance(value, dict):
         _check_items(value, depth)
+    elif isinstance(value, Record):
+        _check_items(value.to_object(), depth)
     elif isinstance(value, list | tuple):
         _check_elements(value, depth)
     else:
@@ -193,6 +210,8 @@ def _check_elements(value: list[Any] | tuple[Any, ...], depth: int) -> None:
 
 def _surrogate_path(value: Any) -> list[str]:
     """Return the path to the first string that is not Unicode."""
+    if isinstance(value, Record):
+        value = value.to_object()
     if isinstance(value, dict):
         steps = [(str(key), key, item) for key, item in value.items()]
     elif isinstance(value, list | tuple):

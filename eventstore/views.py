@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from eventstore.models.record import Record
+
 _SECONDS_MAX = 10**11
 """A larger number of a time is read as milliseconds; as seconds it would be the year 5138."""
 
@@ -28,10 +30,8 @@ class Summary:
 
 def summary_of(document: Any) -> Summary:
     """Return what *document* says of itself; a document of an unknown shape says nothing."""
-    if not isinstance(document, Mapping):
-        return Summary()
-    config = document.get("config")
-    nested = config if isinstance(config, Mapping) else {}
+    document = members(document)
+    nested = members(document.get("config"))
     return Summary(
         name=_text(document.get("name")) or _text(nested.get("name")),
         state=_text(document.get("state")) or _text(document.get("status")),
@@ -45,6 +45,13 @@ def summary_of(document: Any) -> Summary:
         created=_time(document.get("created_at")),
         updated=_time(document.get("updated_at")),
     )
+
+
+def members(value: Any) -> Mapping[str, Any]:
+    """Return the members of a JSON object or a record; none for anything else."""
+    if isinstance(value, Record):
+        return value.to_object()
+    return value if isinstance(value, Mapping) else {}
 
 
 def _text(value: Any) -> str:

@@ -28,7 +28,7 @@ FLOORS = {
     "state": 2,
     "views": 2,
     "parts": 2,
-    "input": 2,
+    "input": 2.1,
     "backends": 2.5,
     "log_frames": 3,
     "draft": 3.1,

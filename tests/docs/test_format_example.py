@@ -1,0 +1,52 @@
+"""The worked example of `docs/format.md` is what the library writes."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from eventstore.draft import Change, draft
+from eventstore.frame import HEADER_SIZE, decode_frame
+from eventstore.payload import Genesis
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "format.md"
+EXAMPLE = re.compile(r"(?<=<!-- example -->\n```text\n).*?(?=```\n<!-- /example -->)", re.S)
+
+
+def example() -> str:
+    """Return the example as the page prints it."""
+    change = Change("save", 1_700_000_000_000_000_000, {"session": b'{"id":"demo"}'})
+    genesis = Genesis(bytes(range(32, 64)), "demo")
+    made = draft(None, change, genesis, log=bytes(range(16)).hex(), upto=0)
+    frame = decode_frame(made.frame, 0)
+    table_start = HEADER_SIZE + len(frame.commit)
+    body_start = table_start + len(frame.table)
+    body_end = body_start + len(frame.bodies)
+    pieces = [
+        ("header", made.frame[:HEADER_SIZE]),
+        (f"commit: {frame.commit.decode()}", frame.commit),
+        ("table", frame.table),
+        ("bodies", frame.bodies),
+        ("BLAKE3 of the frame", made.frame[body_end : body_end + 32]),
+        ("size and end mark", made.frame[body_end + 32 :]),
+    ]
+    lines, offset = [f"commit id {made.head.entry.commit.id}"], 0
+    for title, piece in pieces:
+        lines.append(f"\n{title}")
+        for start in range(0, len(piece), 16):
+            row = piece[start : start + 16]
+            lines.append(f"{offset + start:04x}  {row.hex(' ')}")
+        offset += len(piece)
+    return "\n".join(lines) + "\n"
+
+
+def test_the_worked_example_is_what_is_written() -> None:
+    """The hex in the page equals the bytes of the frame (EVENTSTORE_UPDATE_DOCS=1 rewrites it)."""
+    page = PAGE.read_text(encoding="utf-8")
+    if os.environ.get("EVENTSTORE_UPDATE_DOCS"):
+        PAGE.write_text(EXAMPLE.sub(lambda _: example(), page), encoding="utf-8")
+        page = PAGE.read_text(encoding="utf-8")
+    found = EXAMPLE.search(page)
+    assert found is not None
+    assert found[0] == example()
