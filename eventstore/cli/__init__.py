@@ -1,0 +1,1 @@
+"""The command line: what the store does, for people and for pipes (extra `cli`)."""

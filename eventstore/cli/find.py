@@ -1,0 +1,45 @@
+"""From what a person typed to the version of a session that it names."""
+
+from __future__ import annotations
+
+from eventstore.cli.run import FAILED, ExitError
+from eventstore.cli.selectors import split
+from eventstore.cli.words import clean, shown_id
+from eventstore.commit import PartVersion, Version
+from eventstore.errors import InvalidInputError
+from eventstore.store import EventStore
+
+
+def find_version(store: EventStore, text: str) -> Version:
+    """Return the version that `ID` or `ID@V` names; stop the run if there is none."""
+    session, at = split(text, lambda whole: store.version(whole) is not None)
+    try:
+        found = store.version(session, at)
+    except InvalidInputError as error:
+        if error.field != "at":
+            raise
+        raise ExitError(FAILED, clean(str(error).removeprefix("at: "))) from error
+    if found is None:
+        nor = "" if at is None else f", nor {shown_id(session)}"
+        raise ExitError(FAILED, f"no session {shown_id(text)} in this store{nor}")
+    return found
+
+
+def find_part(version: Version, part: str) -> PartVersion:
+    """Return a part of a version; stop the run if it has none, and say what it has."""
+    found = version.parts.get(part)
+    if found is not None:
+        return found
+    session = shown_id(version.session)
+    if version.kind == "delete":
+        raise ExitError(
+            FAILED,
+            f"session {session} was deleted at version {version.version}; "
+            f"undelete it, or name an earlier version",
+        )
+    present = ", ".join(version.parts) or "none"
+    raise ExitError(
+        FAILED,
+        f"session {session} has no part {clean(part)} at version {version.version}; "
+        f"its parts: {present}",
+    )
