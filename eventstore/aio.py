@@ -47,8 +47,8 @@ class AsyncEventStore:
         """Open with *opening* when first awaited; most callers want `AsyncEventStore.open`."""
         self._opening = opening
         self._store: EventStore | None = None
-        self._lock = asyncio.Lock()
-        self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="eventstore")
+        self._closed = False
+        self._start()
 
     @classmethod
     def open(
@@ -93,9 +93,12 @@ class AsyncEventStore:
         return f"<{type(self).__name__} of {self._store!r}>"
 
     async def close(self) -> None:
-        """Close the store, after the calls under way."""
+        """Close the store. Repeating it does nothing."""
+        if self._closed:
+            return
         if self._store is not None:
-            await asyncio.get_running_loop().run_in_executor(self._threads, self._store.close)
+            await self._wait(self._store.close)
+        self._closed = True
         self._threads.shutdown(wait=False)
 
     async def save(
@@ -285,6 +288,12 @@ class AsyncEventStore:
             raise BackendError("the store is not open", hint="await it first")
         return self._store
 
+    def _start(self) -> None:
+        """Make the threads of this process; they start when there is work."""
+        self._process = os.getpid()
+        self._lock = asyncio.Lock()
+        self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="eventstore")
+
     async def _opened(self) -> Self:
         """Open the store once, however many tasks ask."""
         if self._store is None:
@@ -297,6 +306,10 @@ class AsyncEventStore:
         self, call: Callable[_Args, _Result], *args: _Args.args, **kwargs: _Args.kwargs
     ) -> _Result:
         """Run *call* in a thread and wait for it."""
+        if self._closed:
+            raise BackendError("the store is closed", hint="open it again")
+        if self._process != os.getpid():
+            self._start()  # A forked child has none of its parent's threads.
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: call(*args, **kwargs))
 

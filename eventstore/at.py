@@ -25,7 +25,7 @@ def resolve(log: Log, at: At, newest: int) -> int:
     if isinstance(at, Version):
         return _own(log, at, newest)
     if isinstance(at, datetime):
-        return _at_time(log, at)
+        return _at_time(log, at, newest)
     if isinstance(at, str):
         return _at_text(log, at, newest)
     if type(at) is int:
@@ -45,6 +45,8 @@ def _own(log: Log, version: Version, newest: int) -> int:
 def _at_number(log: Log, number: int, newest: int) -> int:
     """Return a number counted from the front or from the end."""
     seq = number if number > 0 else newest + number
+    if log.damage is not None and (number < 0 or seq > newest):
+        raise log.damage
     if number == 0 or not 1 <= seq <= newest:
         raise InvalidInputError(
             f"there is no version {number}",
@@ -65,7 +67,7 @@ def _at_text(log: Log, text: str, newest: int) -> int:
     if prefix is not None:
         return _at_address(log, prefix)
     try:
-        return _at_time(log, datetime.fromisoformat(text))
+        return _at_time(log, datetime.fromisoformat(text), newest)
     except ValueError:
         raise InvalidInputError(
             f"{text[:80]!r} names no version",
@@ -99,7 +101,7 @@ def _at_address(log: Log, prefix: str) -> int:
     return next(iter(found.values()))
 
 
-def _at_time(log: Log, moment: datetime) -> int:
+def _at_time(log: Log, moment: datetime, newest: int) -> int:
     """Return the newest version that was saved by *moment*; a naive time is local."""
     try:
         limit = int(moment.astimezone().timestamp() * 10**6) * 1000 + 999
@@ -108,6 +110,8 @@ def _at_time(log: Log, moment: datetime) -> int:
     first = None
     for version in log.versions():
         if version.time <= limit:
+            if version.version == newest and log.damage is not None:
+                raise log.damage
             return version.version
         first = version
     saved = "" if first is None else f", which was saved at {first.saved_at.isoformat()}"

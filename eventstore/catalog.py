@@ -11,7 +11,7 @@ from eventstore.backend import Backend
 from eventstore.commit import SESSION, Version
 from eventstore.errors import CorruptError, EventStoreError
 from eventstore.index import Index
-from eventstore.index_rows import Row
+from eventstore.index_rows import INTEGER_MAX, Row
 from eventstore.log import Log
 from eventstore.views import Summary, summary_of
 
@@ -28,7 +28,7 @@ class Catalog:
         self._state_size_max = state_size_max
         self._guard = threading.Lock()
         self._logs: OrderedDict[str, Log] = OrderedDict()
-        self._summaries: OrderedDict[str, Summary] = OrderedDict()
+        self._summaries: OrderedDict[str, tuple[str, Summary]] = OrderedDict()
         self.index = Index(
             backend.fs, backend.directory, read_row=self._read_row, sizes=self._sizes
         )
@@ -48,9 +48,11 @@ class Catalog:
     def row(self, log: Log, version: Version, summary: Summary | None) -> Row:
         """Return the index row for a version that was just committed."""
         if summary is None:
-            summary = self._summaries.get(log.session) or self._summary(log)
+            # What is remembered counts only if nobody else committed in between.
+            commit, known = self._summaries.get(log.session, (None, None))
+            summary = known if known and commit == version.prev else self._summary(log)
         with self._guard:
-            self._summaries[log.session] = summary
+            self._summaries[log.session] = version.commit, summary
             self._summaries.move_to_end(log.session)
             if len(self._summaries) > OPEN_LOGS_MAX:
                 self._summaries.popitem(last=False)
@@ -90,7 +92,7 @@ class Catalog:
             version = log.current()
             return None if version is None else _row(log, version, self._summary(log))
         except EventStoreError:
-            return _damaged_row(session)
+            return _damaged_row(session, self.index.settled(session))
 
     def _summary(self, log: Log) -> Summary:
         """Summarise the newest state of the session part, or the last before a delete."""
@@ -118,7 +120,7 @@ def _row(log: Log, version: Version, summary: Summary) -> Row:
         parent_id=summary.parent_id,
         messages=summary.messages,
         cost=summary.cost,
-        size=version.size,
+        size=min(version.size, INTEGER_MAX),
         created=summary.created,
         updated=summary.updated or version.time,
         saved=version.time,
@@ -127,6 +129,6 @@ def _row(log: Log, version: Version, summary: Summary) -> Row:
     )
 
 
-def _damaged_row(session: str) -> Row:
-    """Return the row of a session that cannot be read."""
-    return Row(session, 0, "", "", True, "", "", "", 0, 0.0, 0, 0, 0, 0, 0, 0, damaged=True)
+def _damaged_row(session: str, settled: int) -> Row:
+    """Return the row of a session that cannot be read, keeping what is known to be missing."""
+    return Row(session, 0, "", "", True, "", "", "", 0, 0.0, 0, 0, 0, 0, 0, settled, damaged=True)

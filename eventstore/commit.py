@@ -178,7 +178,7 @@ def parse_commit(data: bytes) -> Commit:
     try:
         commit = _from_record(record)
         canonical = commit.encoded
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise CorruptError("a commit lacks a field or has one of a wrong type") from error
     if canonical != data:
         raise CorruptError("a commit is not in canonical form")

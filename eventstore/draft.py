@@ -95,7 +95,7 @@ def draft(head: Head | None, change: Change, genesis: Genesis, *, log: str, upto
     """
     position = 0 if head is None else head.end
     parts = _live_parts({} if head is None else head.parts, change, position)
-    written = {n: row for n, row in parts.items() if n in change.states or n in change.revived}
+    written = {n: row for n, row in parts.items() if n in change.revived or row.holder == position}
     commit = Commit(
         log=log,
         seq=1 if head is None else head.version + 1,
@@ -122,7 +122,7 @@ def draft(head: Head | None, change: Change, genesis: Genesis, *, log: str, upto
     }
     first = genesis if head is None else None
     table = encode_table(first, rows, position)
-    bodies = {name: change.keyframe(name) for name in parts if name in change.states}
+    bodies = {name: change.keyframe(name) for name in written if name in change.states}
     body = b"".join(bodies.values())
     frame = encode_frame(
         commit.encoded, table, body, seq=commit.seq, position=position, durable_upto=upto
@@ -144,6 +144,8 @@ def _live_parts(
             Encoding.REFERENCE, row.holder, row.address, row.size, row.base, row.holder, row.chain
         )
     for name, state in change.states.items():
+        if name in parts and parts[name].address == change.addresses[name]:
+            continue  # What is current already costs nothing.
         previous = before[name].holder if name in before else position
         parts[name] = PartEntry(
             Encoding.KEYFRAME,

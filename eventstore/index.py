@@ -16,19 +16,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from eventstore.fs import FileSystem
-from eventstore.index_database import connect
+from eventstore.index_database import UNUSABLE, Database
 from eventstore.index_rows import UPSERT, Page, Query, Row, values_of
 from eventstore.marks import Marks
 
-INDEX = "index.db"
 PENDING_MAX = 512
 """How many sessions may be saved before the index is told of them in one transaction."""
 
-_BATCH = 1000
+_BATCH = 200
 
 _logger = logging.getLogger("eventstore")
 _Answer = TypeVar("_Answer")
-_inherited: list[sqlite3.Connection] = []
 
 
 class Index:
@@ -46,16 +44,15 @@ class Index:
 
         *read_row* makes a row from a session's log; *sizes* yields every log and its size.
         """
-        self._fs = fs
-        self._path = None if directory is None else directory / INDEX
+        self._database = Database(fs, directory)
         self._marks = None if directory is None else Marks(fs, directory)
         self._read_row = read_row
         self._sizes = sizes
         self._guard = threading.RLock()
-        self._sql: sqlite3.Connection | None = None
-        self._inode = 0
+        self._unmarked = False
         self._pending: dict[str, Row] = {}
         self._in_flight: Counter[str] = Counter()
+        self._unclear: set[str] = set()
 
     def mark(self, session: str) -> None:
         """Note that a save of *session* is about to become durable."""
@@ -67,18 +64,24 @@ class Index:
                 except OSError as error:
                     # Without a mark the index may miss this save; a full check makes up for it.
                     _logger.warning("cannot mark a save for the index: %s", error.strerror)
-                    self._marks = None
+                    self._unmarked = True
                     self._distrust()
 
-    def tell(self, session: str, row: Row | None) -> None:
-        """Say what became of a marked save: its row, or None if nothing was committed."""
+    def tell(self, session: str, row: Row | None, *, unclear: bool = False) -> None:
+        """Say what became of a marked save: its row, or None if nothing was committed.
+
+        Where that is *unclear*, the log is looked at before the next list.
+        """
         with self._guard:
+            if unclear:
+                self._unclear.add(session)
             self._in_flight[session] -= 1
             if not self._in_flight[session]:
                 del self._in_flight[session]
-            if row is not None:
+            newer = self._pending.get(session)
+            if row is not None and (newer is None or newer.version <= row.version):
                 self._pending[session] = row
-                if len(self._pending) >= PENDING_MAX:
+                if len(self._pending) >= PENDING_MAX or self._unmarked:
                     self._flush()
 
     def settled(self, session: str) -> int:
@@ -87,12 +90,13 @@ class Index:
             row = self._pending.get(session)
             if row is not None:
                 return row.settled
-            with suppress(sqlite3.Error):
-                found = self._connected().execute(
-                    "SELECT settled FROM sessions WHERE id = ?", (session,)
-                )
-                for (settled,) in found:
-                    return int(settled)
+            with suppress(*UNUSABLE):
+                if self._database.exists():
+                    found = self._database.connection().execute(
+                        "SELECT settled FROM sessions WHERE id = ?", (session,)
+                    )
+                    for (settled,) in found:
+                        return int(settled)
             return 0
 
     def page(self, query: Query) -> Page:
@@ -121,19 +125,14 @@ class Index:
         """Write what is pending and close; an index that cannot be written is left to its marks."""
         with self._guard:
             self._flush()
-            if self._sql is not None:
-                with suppress(sqlite3.Error):
-                    self._sql.close()
-                self._sql = None
+            self._database.close()
             if self._marks is not None:
                 with suppress(OSError):
                     self._marks.close()
 
     def abandon(self) -> None:
         """Let go in a forked child, without touching what the parent still uses."""
-        if self._sql is not None:
-            # SQLite must not close a connection that came through a fork, so it is kept for ever.
-            _inherited.append(self._sql)
+        self._database.abandon()
         if self._marks is not None:
             self._marks.abandon()
 
@@ -141,58 +140,72 @@ class Index:
         """Answer from an index that knows everything, making it anew if it is damaged."""
         with self._guard:
             try:
-                self._catch_up()
-                return question(self._connected())
-            except sqlite3.DatabaseError as error:
+                return question(self._catch_up())
+            except UNUSABLE as error:
                 _logger.warning("the index is made anew: %s", type(error).__name__)
-                self._discard()
+                self._database.give_up(error)
             try:
-                self._catch_up()
-            except sqlite3.DatabaseError:
+                return question(self._catch_up())
+            except UNUSABLE:
                 # The medium refuses a new one too, so this process keeps its own in memory.
-                self._discard()
-                self._path = None
-                self._catch_up()
-            return question(self._connected())
+                self._database.retreat()
+            return question(self._catch_up())
 
-    def _catch_up(self) -> None:
+    def _catch_up(self) -> sqlite3.Connection:
         """Bring in what is pending here, marked elsewhere, or changed while nobody watched."""
-        connection = self._connected()
-        self._store(self._pending.values(), connection)
+        looked_up = list(self._rows(self._unclear))
+        known = [row for row in looked_up if not row.damaged]
+        connection = self._write([*self._pending.values(), *known])
+        self._unclear = {row.id for row in looked_up if row.damaged}
         self._clear_pending()
         if not self._is_complete(connection):
             self._check_all(connection)
         if self._marks is None:
-            return
-        for path, dead, sessions in list(self._marks.others()):
-            if sessions is None:
-                self._check_all(connection)
-            else:
-                self._store(self._rows(sessions), connection)
-            if dead:
-                with suppress(OSError):
+            return connection
+        try:
+            # A dead owner's file stays locked until it is removed, so that nobody takes it over.
+            for path, dead, sessions in self._marks.others():
+                if sessions is None:
+                    self._check_all(connection)
+                else:
+                    self._store(self._rows(sessions), connection)
+                if dead and self._database.on_disk:
                     self._marks.adopt(path)
+        except OSError:
+            # What cannot be read may mark anything.
+            self._check_all(connection)
+        return connection
 
     def _flush(self) -> None:
         """Write pending rows; where that fails, their marks stay for whoever lists next."""
         if not self._pending:
             return
         try:
-            self._store(self._pending.values(), self._connected())
-        except sqlite3.Error as error:
+            self._write(list(self._pending.values()))
+        except UNUSABLE as error:
             _logger.warning("the index misses some saves for now: %s", type(error).__name__)
             if len(self._pending) > 16 * PENDING_MAX:
-                self._distrust()
+                self._unclear.update(self._pending)
                 self._pending.clear()
             return
         self._clear_pending()
 
     def _clear_pending(self) -> None:
-        """Forget rows that were written, and every mark but those of saves under way."""
+        """Forget rows that were written, and every mark that is no longer needed."""
         self._pending.clear()
-        if self._marks is not None:
-            with suppress(OSError):
-                self._marks.keep(set(self._in_flight))
+        if self._marks is None or not self._database.on_disk:
+            return
+        with suppress(OSError):
+            self._marks.keep(self._unclear | self._in_flight.keys())
+            self._unmarked = False
+
+    def _write(self, rows: list[Row]) -> sqlite3.Connection:
+        """Write rows into the database that has the index's name, even if it was just replaced."""
+        while True:
+            connection = self._database.connection()
+            self._store(rows, connection)
+            if self._database.is_current():
+                return connection
 
     def _store(self, rows: Iterable[Row], connection: sqlite3.Connection) -> None:
         """Write rows in one transaction."""
@@ -208,7 +221,7 @@ class Index:
 
     def _is_complete(self, connection: sqlite3.Connection) -> bool:
         """Whether the index was complete at some time since the machine started."""
-        boot = self._fs.boot() if self._path is not None else "memory"
+        boot = self._database.boot()
         rows = connection.execute("SELECT value FROM meta WHERE key = 'complete'").fetchall()
         return bool(boot) and rows == [(boot,)]
 
@@ -219,61 +232,21 @@ class Index:
         for session, size in self._sizes():
             if known.pop(session, None) != size:
                 stale.append(session)
+        stale += known  # Their logs are gone, which the index must not forget quietly.
         for start in range(0, len(stale), _BATCH):
             batch = stale[start : start + _BATCH]
-            rows = list(self._rows(batch))
             with connection:
+                # Begun before the logs are read, so that no newer row is replaced by an older.
+                connection.execute("BEGIN IMMEDIATE")
+                rows = list(self._rows(batch))
                 connection.executemany("DELETE FROM sessions WHERE id = ?", ((s,) for s in batch))
                 connection.executemany(UPSERT, map(values_of, rows))
-        boot = self._fs.boot() if self._path is not None else "memory"
         with connection:
-            connection.executemany("DELETE FROM sessions WHERE id = ?", ((s,) for s in known))
-            connection.execute("REPLACE INTO meta VALUES ('complete', ?)", (boot,))
+            connection.execute("REPLACE INTO meta VALUES ('complete', ?)", (self._database.boot(),))
 
     def _distrust(self) -> None:
         """Make the next list check every log."""
-        with suppress(sqlite3.Error):
-            connection = self._connected()
+        with suppress(*UNUSABLE):
+            connection = self._database.connection()
             with connection:
                 connection.execute("DELETE FROM meta WHERE key = 'complete'")
-
-    def _connected(self) -> sqlite3.Connection:
-        """Return the open database, opening the one that has the index's name now."""
-        if self._sql is not None and self._path is not None:
-            status = self._fs.status_at(self._path)
-            if status is None or status.st_ino != self._inode:
-                self._sql.close()
-                self._sql = None
-        if self._sql is None:
-            self._sql = self._opened()
-        return self._sql
-
-    def _opened(self) -> sqlite3.Connection:
-        """Open the database and make sure it has today's tables."""
-        if self._path is not None and self._fs.status_at(self._path) is None:
-            self._remove_files()
-        if self._path is not None:
-            # Made here first, so that it is as private as the logs.
-            self._fs.close(self._fs.open(self._path, write=True, create=True))
-        connection = connect(self._path)
-        status = None if self._path is None else self._fs.status_at(self._path)
-        self._inode = 0 if status is None else status.st_ino
-        return connection
-
-    def _discard(self) -> None:
-        """Close the database and remove its files; rows still pending are kept."""
-        if self._sql is not None:
-            with suppress(sqlite3.Error):
-                self._sql.close()
-            self._sql = None
-        with suppress(OSError):
-            self._remove_files()
-
-    def _remove_files(self) -> None:
-        """Remove the database and what SQLite keeps beside it."""
-        if self._path is None:
-            return
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            path = self._path.with_name(self._path.name + suffix)
-            if self._fs.status_at(path) is not None:
-                self._fs.remove(path)

@@ -1,11 +1,30 @@
-"""The index's SQLite database: its tables, and how it is opened."""
+"""The index's SQLite database: its tables, how it is opened, and how it is done away with."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from eventstore.backends.layout import FORMAT
+from eventstore.fs import FileSystem
 from eventstore.index_rows import COLUMNS
+
+INDEX = "index.db"
+UNUSABLE = (sqlite3.Error, OSError)
+"""What using the database may raise."""
+
+# The file is as good as ever; the medium, the machine or another process stands in the way.
+_PASSING = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOMEM,
+}
+_inherited: list[sqlite3.Connection] = []
 
 _BUSY_SECONDS = 30
 _SCHEMA_VERSION = 1
@@ -23,6 +42,110 @@ CREATE INDEX IF NOT EXISTS by_saved ON sessions (live, saved, id);
 CREATE INDEX IF NOT EXISTS by_name ON sessions (live, name, id);
 CREATE INDEX IF NOT EXISTS by_parent ON sessions (parent_id, id) WHERE parent_id != '';
 """
+
+
+class Database:
+    """The database, on disk or in memory; not thread-safe by itself."""
+
+    def __init__(self, fs: FileSystem, directory: Path | None) -> None:
+        """Keep it in *directory*, or in memory without one; nothing is opened yet."""
+        self._fs = fs
+        self._path = None if directory is None else directory / INDEX
+        self._sql: sqlite3.Connection | None = None
+        self._inode = 0
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether other processes, and later ones, see what is written."""
+        return self._path is not None
+
+    def boot(self) -> str:
+        """Return what changes when the database may have missed something unmarked."""
+        return "memory" if self._path is None else self._fs.boot()
+
+    def exists(self) -> bool:
+        """Whether there is a database, so that asking it makes sense."""
+        return self._sql is not None or (
+            self._path is not None and self._fs.status_at(self._path) is not None
+        )
+
+    def is_current(self) -> bool:
+        """Whether the open database is still the one that has the index's name."""
+        if self._path is None:
+            return True
+        status = self._fs.status_at(self._path)
+        return status is not None and status.st_ino == self._inode
+
+    def connection(self) -> sqlite3.Connection:
+        """Return the database that has the index's name now, opened or made."""
+        if self._sql is not None and not self.is_current():
+            self.close()
+        if self._sql is None:
+            self._sql = self._opened()
+        return self._sql
+
+    def close(self) -> None:
+        """Close the connection; the next one is opened when it is asked for."""
+        if self._sql is not None:
+            with suppress(sqlite3.Error):
+                self._sql.close()
+            self._sql = None
+
+    def give_up(self, error: Exception) -> None:
+        """Leave a database that failed: remove a damaged one, go on in memory without a file."""
+        self.close()
+        if isinstance(error, sqlite3.ProgrammingError):
+            return  # It was replaced, and so closed, while it was in use.
+        passing = getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING
+        if passing or not isinstance(error, sqlite3.DatabaseError):
+            self._path = None
+            return
+        with suppress(OSError), self._alone():
+            if self.is_current():
+                self._remove_files()
+
+    def retreat(self) -> None:
+        """Go on in memory."""
+        self.close()
+        self._path = None
+
+    def abandon(self) -> None:
+        """Let go in a forked child, without touching what the parent still uses."""
+        if self._sql is not None:
+            # SQLite must not close a connection that came through a fork, so it is kept for ever.
+            _inherited.append(self._sql)
+
+    def _opened(self) -> sqlite3.Connection:
+        """Open the database and make sure it has today's tables."""
+        if self._path is None:
+            return connect(None)
+        with self._alone():
+            if self._fs.status_at(self._path) is None:
+                self._remove_files()
+            # Made here first, so that it is as private as the logs.
+            fd = self._fs.open(self._path, write=True, create=True)
+            self._inode = self._fs.status(fd).st_ino
+            self._fs.close(fd)
+            return connect(self._path)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep every other process from opening or removing the database meanwhile."""
+        assert self._path is not None, "only a database on disk is shared"
+        fd = self._fs.open(self._path.with_name(FORMAT))
+        try:
+            self._fs.lock(fd)
+            yield
+        finally:
+            self._fs.close(fd)
+
+    def _remove_files(self) -> None:
+        """Remove the database and what SQLite keeps beside it."""
+        assert self._path is not None, "only a database on disk has files"
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            path = self._path.with_name(self._path.name + suffix)
+            if self._fs.status_at(path) is not None:
+                self._fs.remove(path)
 
 
 def connect(path: Path | None) -> sqlite3.Connection:

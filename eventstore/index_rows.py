@@ -11,6 +11,7 @@ from typing import Any
 
 from eventstore.commit import instant
 from eventstore.errors import InvalidInputError
+from eventstore.input import check_text
 
 ORDERS = {
     "updated_at": "updated",
@@ -20,6 +21,11 @@ ORDERS = {
     "name": "name",
 }
 """What sessions can be ordered by, and the column that is."""
+
+_LIMIT_MAX = 2**31
+_TEXT_SIZE_MAX = 2**20
+INTEGER_MAX = 2**63 - 1
+"""The largest whole number that a column holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +149,15 @@ class Query:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be asked."""
-        if self.order_by not in ORDERS:
+        if not isinstance(self.order_by, str) or self.order_by not in ORDERS:
             raise InvalidInputError(
                 f"{self.order_by!r} is not one of {', '.join(ORDERS)}", field="order_by"
             )
         if type(self.limit) is not int or self.limit < 1:
             raise InvalidInputError("must be a positive whole number", field="limit")
+        for field, text in (("parent", self.parent), ("state", self.state)):
+            if text is not None:
+                check_text(field, text, _TEXT_SIZE_MAX)
 
     def sql(self) -> tuple[str, list[Any]]:
         """Return the statement and its parameters; it asks for one row more than the limit."""
@@ -171,7 +180,7 @@ class Query:
         return (
             f"SELECT {', '.join(COLUMNS)} FROM sessions WHERE {' AND '.join(terms)} "
             f"ORDER BY {column} {way}, id {way} LIMIT ?",
-            [*values, self.limit + 1],
+            [*values, min(self.limit, _LIMIT_MAX) + 1],
         )
 
     def page(self, rows: list[tuple[Any, ...]]) -> Page:
@@ -188,10 +197,12 @@ class Query:
         try:
             mark = json.loads(base64.urlsafe_b64decode(self.after or ""))
             order, value, session = mark
-        except (ValueError, TypeError, RecursionError):
-            order, value, session = None, None, None
+            is_sound = abs(value) <= INTEGER_MAX if type(value) is int else True
+            str(value).encode(), session.encode()
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            order, value, session, is_sound = None, None, None, False
         kind = str if ORDERS[self.order_by] in ("id", "name") else int
-        if order != self.order_by or type(value) is not kind or not isinstance(session, str):
+        if order != self.order_by or type(value) is not kind or not is_sound:
             raise InvalidInputError(
                 f"is not the next= of a page ordered by {self.order_by!r}",
                 field="after",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict
 
 from eventstore.commit import Version
@@ -11,6 +13,7 @@ from eventstore.views import members
 ID_SIZE_MAX = 1024
 """Bytes of UTF-8 that a session id may take."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOTE_SIZE_MAX = 32 * 1024
 _NAME_SIZE_MAX = 1024
 
@@ -25,22 +28,33 @@ class Remarks(TypedDict):
 
 def check_id(id: Any) -> str:
     """Return *id* if a session may have it, else raise `InvalidInputError`."""
-    if not isinstance(id, str):
-        raise InvalidInputError(f"is {type(id).__name__}, not a string", field="id")
+    check_text("id", id, ID_SIZE_MAX)
     if not id:
         raise InvalidInputError("is empty", field="id")
-    _check_text("id", id, ID_SIZE_MAX)
     return str(id)
 
 
-def id_of(document: Any) -> Any:
-    """Return the id that a session document states."""
+def id_of(session: Any, document: Any) -> Any:
+    """Return the id of a session, from the document it is stored as or from its attribute."""
     found = members(document)
-    if "id" not in found:
+    if "id" in found:
+        return found["id"]
+    if isinstance(session, Mapping) or not hasattr(session, "id"):
         raise InvalidInputError(
             "the session has none", field="id", hint="give it an `id` field, or pass id="
         )
-    return found["id"]
+    return session.id
+
+
+def own_parts(parts: Any, *, taken: set[str]) -> dict[str, Any]:
+    """Return the parts that a caller named, none of which may be one of *taken*."""
+    if parts is None:
+        return {}
+    if not isinstance(parts, Mapping):
+        raise InvalidInputError(f"is {type(parts).__name__}, not a mapping", field="parts")
+    for name in taken & parts.keys():
+        raise InvalidInputError(f"part {name!r} is given twice", field="parts")
+    return dict(parts)
 
 
 def remarks(actor: str | None, note: str | None, key: str | None) -> Remarks:
@@ -51,24 +65,38 @@ def remarks(actor: str | None, note: str | None, key: str | None) -> Remarks:
         ("key", key, _NAME_SIZE_MAX),
     ):
         if text is not None:
-            if not isinstance(text, str):
-                raise InvalidInputError(f"is {type(text).__name__}, not a string", field=field)
-            _check_text(field, text, size_max)
+            check_text(field, text, size_max)
     return {"actor": actor, "note": note, "key": key}
 
 
-def version_number(expected: Any) -> int | None:
+def version_number(expected: Any, session: str) -> int | None:
     """Return the number that `expected=` means."""
     if expected is None:
         return None
+    if isinstance(expected, Version) and expected.session != session:
+        raise InvalidInputError(
+            f"is a version of session {expected.session!r}", session=session, field="expected"
+        )
     number = expected.version if isinstance(expected, Version) else expected
     if type(number) is not int or number < 0:
         raise InvalidInputError("is not a version number", field="expected")
     return number
 
 
-def _check_text(field: str, text: str, size_max: int) -> None:
-    """Refuse text that is not Unicode, or too long."""
+def nanoseconds(field: str, moment: Any) -> int:
+    """Return a time as nanoseconds since the epoch; a naive time is local."""
+    if not isinstance(moment, datetime):
+        raise InvalidInputError(f"is {type(moment).__name__}, not a datetime", field=field)
+    try:
+        return (moment.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1) * 1000
+    except (OverflowError, OSError, ValueError):
+        raise InvalidInputError("is out of range", field=field) from None
+
+
+def check_text(field: str, text: Any, size_max: int) -> None:
+    """Refuse what is not text, not Unicode, or too long."""
+    if not isinstance(text, str):
+        raise InvalidInputError(f"is {type(text).__name__}, not a string", field=field)
     try:
         size = len(text.encode())
     except UnicodeEncodeError:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from eventstore.commit import Version
 from eventstore.draft import Change, Draft, Head, draft
-from eventstore.errors import ConflictError, CorruptError
+from eventstore.errors import ConflictError, CorruptError, UnsupportedError
 from eventstore.log_reader import LogReader
 from eventstore.payload import SALT_SIZE, Genesis
 
@@ -37,6 +37,8 @@ class Log(LogReader):
                     head = self._refreshed_to_write(size)
                     decision = decide(head)
                     if not isinstance(decision, Change):
+                        if head is not None:
+                            self._settle(head)
                         return decision
                     made = self._draft(head, decision)
                 self._append(made)
@@ -83,8 +85,10 @@ class Log(LogReader):
         if seq is None:
             return None
         version = self.version(seq)
-        saved = {name: part.address for name, part in version.parts.items() if part.changed}
-        if saved != change.addresses:
+        parts = version.parts
+        changed = {name for name, part in parts.items() if part.changed}
+        same = {n for n, a in change.addresses.items() if n in parts and parts[n].address == a}
+        if same != change.addresses.keys() or not changed <= same:
             raise ConflictError(
                 f"key {change.key!r} was used for another save",
                 session=self.session,
@@ -108,14 +112,20 @@ class Log(LogReader):
                 version=1,
                 where="byte 0",
             )
+        if head is not None and head.entry.header.flags[1]:
+            raise UnsupportedError(
+                "the log has a feature that this library can read but not write",
+                session=self.session,
+                hint="save with a newer version of this library",
+            )
         return draft(head, change, genesis, log=log, upto=self.settled)
 
     def _append(self, made: Draft) -> None:
         """Append the draft and move the head on, or forget the head when the outcome is unclear."""
         position = made.head.entry.header.position
         try:
-            if position and not self.settled:
-                self._settle(made.head)
+            if self._head is not None and not self.settled:
+                self._settle(self._head)
             self._backend.append(self.session, position, made.frame)
         except BaseException:
             self._forget()
@@ -127,8 +137,8 @@ class Log(LogReader):
     def _refreshed_to_write(self, size: int) -> Head | None:
         """Return the head while the log's lock is held, cutting a torn tail off first."""
         head = self._refreshed(size)
-        if self._damage is not None:
-            raise self._damage
+        if self.damage is not None:
+            raise self.damage
         end = 0 if head is None else head.end
         if end < size:
             self._backend.cut(self.session, end)

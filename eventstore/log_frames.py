@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from eventstore.address import commitment_to
 from eventstore.backend import Backend
 from eventstore.commit import Commit, parse_commit
-from eventstore.errors import CorruptError
+from eventstore.errors import CorruptError, UnsupportedError
 from eventstore.frame import (
     HEADER_SIZE,
     MAGIC,
@@ -75,20 +75,22 @@ class LogFrames:
             tail = self._backend.read(self._session, position, size)
             start = position
         try:
-            return self._decode(tail[position - start :], position)
+            with self._placed(position):
+                return self._decode(tail[position - start :], position)
         except CorruptError:
             return None
 
     def entry(self, position: int) -> Entry:
         """Return the entry at *position*, all of its frame read and checked."""
         data = self._backend.read(self._session, position, position + _HEAD_GUESS)
-        try:
+        with self._placed(position):
             header = decode_header(data, position)
             if header.size > len(data):
+                # Asked first, because room is made for all that is going to be read.
+                if header.stop > (self._backend.size(self._session) or 0):
+                    raise CorruptError("a frame is cut short")
                 data = self._backend.read(self._session, position, header.stop)
             return self._decode(data, position)
-        except CorruptError as error:
-            raise self._located(error, position) from error
 
     def outline(self, position: int, genesis: Genesis | None) -> Entry:
         """Return the entry at *position* without its bodies.
@@ -97,43 +99,41 @@ class LogFrames:
         next commit's `prev`, which is the caller's to compare.
         """
         data = self._backend.read(self._session, position, position + _HEAD_GUESS)
-        try:
+        with self._placed(position):
             header = decode_header(data, position)
             if header.head_size > len(data):
                 data = self._backend.read(self._session, position, position + header.head_size)
-            entry = self._assemble(header, data[HEADER_SIZE : header.head_size], None)
+            try:
+                entry = self._assemble(header, data[HEADER_SIZE : header.head_size], None)
+            except UnsupportedError:
+                return self.entry(position)  # Damage looks like that too; the frame's digest tells.
             if genesis is not None and genesis.salt:
                 check_commitments(entry, genesis.salt)
             return entry
-        except CorruptError as error:
-            raise self._located(error, position) from error
 
     def position_before(self, position: int) -> int:
         """Return the offset of the frame that ends where another starts."""
-        size = last_frame_size(self._backend.read(self._session, max(0, position - 8), position))
-        if size is None or size > position:
-            raise self._located(CorruptError("the end of a frame is damaged"), position - 8)
+        with self._placed(position - 8):
+            end = self._backend.read(self._session, max(0, position - 8), position)
+            size = last_frame_size(end)
+            if size is None or size > position:
+                raise CorruptError("the end of a frame is damaged")
         return position - size
 
     def positions(self, head: Entry) -> dict[int, int]:
         """Map the seq of every frame up to *head* to its offset, reading headers only.
 
-        Where a header is damaged, the frames behind it are found from the end backwards; only
-        those that neither way reaches are missing.
+        Where a header is damaged, the sound frames behind it are searched for.
         """
         found = {}
-        for header in self._forward(0, head.header.position):
-            found[header.seq] = header.position
-        found[head.header.seq] = position = head.header.position
-        seq = head.header.seq
-        while seq - 1 not in found and seq > 1:
-            try:
-                position = self.position_before(position)
-                header = self._header(position)
-            except CorruptError:
-                break
-            seq = header.seq
-            found[seq] = position
+        position, stop = 0, head.header.position
+        while position < stop:
+            for header in self._forward(position, stop):
+                found[header.seq] = header.position
+                position = header.stop
+            sound = self._next_sound(position + 1, stop)
+            position = stop if sound is None else sound.position
+        found[head.header.seq] = stop
         return found
 
     def survey(self, last: Entry | None, size: int) -> Survey:
@@ -151,28 +151,37 @@ class LogFrames:
             position, last = entry.stop, entry
         end, witness = position, 0
         while position < size:
-            found = self._next_sound(position + 1, size)
+            found = self._sound_at(position) or self._next_sound(position + 1, size)
             if found is None:
                 break
             positions[found.seq] = found.position
             witness = max(witness, found.durable_upto)
-            position = found.stop - 1
+            position = found.stop
         return Survey(positions, end, witness)
 
     def _next_sound(self, position: int, size: int) -> Header | None:
         """Return the first sound frame that starts at *position* or later."""
         while position < size:
             data = self._backend.read(self._session, position, position + _SEARCH_SIZE)
-            found = find_frame(data, position)
+            with self._placed(position):
+                found = find_frame(data, position)
             if found is not None:
                 return decode_header(data[found:], position + found)
             for header in self._candidates(data, position):
-                try:
-                    return self.entry(header.position).header
-                except CorruptError:
-                    continue
-            position += max(1, len(data) - HEADER_SIZE)
+                sound = self._sound_at(header.position)
+                if sound is not None:
+                    return sound
+            if len(data) < _SEARCH_SIZE:
+                return None
+            position += len(data) - HEADER_SIZE
         return None
+
+    def _sound_at(self, position: int) -> Header | None:
+        """Return the header of the frame at *position*, or None unless all of it is sound."""
+        try:
+            return self.entry(position).header
+        except CorruptError:
+            return None
 
     def _candidates(self, data: bytes, position: int) -> Iterator[Header]:
         """Yield headers in *data* whose frames reach beyond it."""
@@ -194,16 +203,12 @@ class LogFrames:
                     position,
                 )
             try:
-                header = decode_header(window[position - start :][:HEADER_SIZE], position)
+                with self._placed(position):
+                    header = decode_header(window[position - start :][:HEADER_SIZE], position)
             except CorruptError:
                 return
             yield header
             position = header.stop
-
-    def _header(self, position: int) -> Header:
-        """Read one header."""
-        data = self._backend.read(self._session, position, position + HEADER_SIZE)
-        return decode_header(data, position)
 
     def _decode(self, data: bytes, position: int) -> Entry:
         """Decode a whole frame."""
@@ -223,14 +228,26 @@ class LogFrames:
             name: replace(row, size=commit.parts[name].size) if name in changed else row
             for name, row in table.entries.items()
         }
+        if any(
+            r.encoding is Encoding.KEYFRAME and r.decoded_size != r.size for r in parts.values()
+        ):
+            raise CorruptError("a commit contradicts its frame")
         found = None if bodies is None else bodies_of(table, bodies)
         return Entry(header, commit, table.genesis, parts, found)
 
-    def _located(self, error: CorruptError, position: int) -> CorruptError:
-        """Return *error* with the session and the place in its log."""
-        return CorruptError(
-            error.message, session=self._session, version=error.version, where=f"byte {position}"
-        )
+    @contextmanager
+    def _placed(self, position: int) -> Iterator[None]:
+        """Let an error about stored bytes name the session and the place in its log."""
+        try:
+            yield
+        except (CorruptError, UnsupportedError) as error:
+            raise type(error)(
+                error.message,
+                session=self._session,
+                version=error.version,
+                where=f"byte {position}",
+                hint=error.hint,
+            ) from error
 
 
 def check_commitments(entry: Entry, salt: bytes) -> None:

@@ -1,19 +1,51 @@
-"""Which frame of a log holds the state of each part."""
+"""What an entry needs from other frames: the salt in the first, the states it left unchanged."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
 from eventstore.errors import CorruptError
-from eventstore.log_frames import Entry, LogFrames
+from eventstore.log_frames import Entry, LogFrames, check_commitments
 from eventstore.payload import Encoding, Genesis, PartEntry
 
 _ROWS_MAX = 4096
 
 
+class Rows(Mapping[str, PartEntry]):
+    """The live parts of an entry, each with the row of the frame that holds its state.
+
+    A part that the entry left unchanged is looked up when it is asked for, so that damage to one
+    part hides no other. Asking for a damaged one raises `CorruptError`.
+    """
+
+    def __init__(
+        self, rows: Mapping[str, PartEntry], find: Callable[[int, str], PartEntry]
+    ) -> None:
+        """Serve *rows*; *find* gives the row of a part in the frame at an offset."""
+        self._rows = rows
+        self._find = find
+
+    def __getitem__(self, part: str) -> PartEntry:
+        """Return the row of *part*."""
+        row = self._rows[part]
+        return self._find(row.holder, part) if row.encoding is Encoding.UNCHANGED else row
+
+    def __contains__(self, part: object) -> bool:
+        """Whether there is such a part, damaged or not."""
+        return part in self._rows
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names."""
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        """Count the parts."""
+        return len(self._rows)
+
+
 class LogParts:
-    """Resolves the parts that an entry did not change; remembers what it looked up."""
+    """Resolves what an entry leaves to other frames; remembers what it looked up."""
 
     def __init__(self, frames: LogFrames, session: str) -> None:
         """Look up in the frames of the log of *session*."""
@@ -21,20 +53,49 @@ class LogParts:
         self._session = session
         self._rows: dict[tuple[int, str], PartEntry] = {}
 
-    def resolved(self, entry: Entry, genesis: Genesis | None) -> Mapping[str, PartEntry]:
-        """Return every live part of *entry* with the row of the frame that holds its state."""
-        return MappingProxyType(
-            {
-                name: self._row(row.holder, name, genesis)
-                if row.encoding is Encoding.UNCHANGED
-                else row
-                for name, row in entry.parts.items()
-            }
-        )
+    def of(self, entry: Entry, genesis: Genesis | None) -> Mapping[str, PartEntry]:
+        """Return every live part of *entry*."""
+        return Rows(entry.parts, lambda position, part: self._row(position, part, genesis))
 
     def clear(self) -> None:
         """Forget what was looked up."""
         self._rows.clear()
+
+    def genesis(self, entry: Entry) -> Genesis:
+        """Return what the first frame of the log says; an empty salt where it is damaged.
+
+        Raises `CorruptError` where the log of *entry*, a frame that is sound, is not ours.
+        """
+        if entry.genesis is not None:
+            return self._own(entry, entry)
+        with suppress(CorruptError):
+            genesis = self._own(self._frames.outline(0, None), entry)
+            if entry.commit.parts:  # A commitment that fits proves the salt.
+                return genesis
+        try:
+            first = self._frames.entry(0)
+        except CorruptError:
+            return Genesis(b"", self._session)
+        return self._own(first, entry)
+
+    def _own(self, first: Entry, entry: Entry) -> Genesis:
+        """Return the genesis in *first* if it is of this session and of the log of *entry*."""
+        genesis = first.genesis
+        if genesis is None or first.commit.log != entry.commit.log:
+            raise CorruptError("the log's frames are of different logs", session=self._session)
+        if genesis.session != self._session:
+            raise CorruptError(
+                f"the log is that of session {genesis.session!r}",
+                session=self._session,
+                hint="files were swapped or renamed; give each its own name back",
+            )
+        try:
+            check_commitments(entry, genesis.salt)
+        except CorruptError as error:
+            raise CorruptError(
+                error.message, session=self._session, version=entry.commit.seq
+            ) from error
+        return genesis
 
     def _row(self, position: int, part: str, genesis: Genesis | None) -> PartEntry:
         """Return the row for *part* of the frame at *position*."""

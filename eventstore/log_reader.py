@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from types import MappingProxyType
 
 from eventstore.address import address_of
@@ -12,7 +13,7 @@ from eventstore.backend import Backend
 from eventstore.commit import PartVersion, Version
 from eventstore.draft import Head
 from eventstore.errors import CorruptError
-from eventstore.log_frames import Entry, LogFrames, check_commitments
+from eventstore.log_frames import Entry, LogFrames
 from eventstore.log_parts import LogParts
 from eventstore.log_tail import Tail, find_tail
 from eventstore.payload import Encoding, Genesis, PartEntry, decompress
@@ -45,6 +46,7 @@ class LogReader:
         self._guard = threading.RLock()
         self._head: Head | None = None
         self._damage: CorruptError | None = None
+        self._damaged_size = 0
         self._positions: dict[int, int] | None = None
         self._keys: dict[str, int] | None = None
 
@@ -56,8 +58,13 @@ class LogReader:
         with self._guard:
             head = self._sound_head()
             if self._damage is not None:
-                raise self._damage
+                raise copy(self._damage)
             return head
+
+    @property
+    def damage(self) -> CorruptError | None:
+        """What hides the newest acknowledged versions, as last seen; None if nothing does."""
+        return copy(self._damage)
 
     @property
     def end(self) -> int:
@@ -75,7 +82,7 @@ class LogReader:
         with self._guard:
             head = self._sound_head()
             if head is None and self._damage is not None:
-                raise self._damage
+                raise copy(self._damage)
             return None if head is None else head.version
 
     def version(self, seq: int) -> Version:
@@ -85,10 +92,11 @@ class LogReader:
     def version_of(self, entry: Entry) -> Version:
         """Return what people see of an entry."""
         commit = entry.commit
-        parts = {
-            name: PartVersion(row.address, row.size, name in commit.parts)
-            for name, row in self.parts_of(entry).items()
-        }
+        with self._about(commit.seq):
+            parts = {
+                name: PartVersion(row.address, row.size, name in commit.parts)
+                for name, row in self.parts_of(entry).items()
+            }
         return Version(
             session=self.session,
             version=commit.seq,
@@ -109,7 +117,7 @@ class LogReader:
         Where the newest are damaged, the sound ones are yielded before `CorruptError` is raised.
         """
         with self._guard:
-            head, damage = self._sound_head(), self._damage
+            head, damage = self._sound_head(), self.damage
         entry = None if head is None else head.entry
         while entry is not None and head is not None:
             yield self.version_of(entry)
@@ -122,7 +130,7 @@ class LogReader:
         head = self._head
         if head is not None and head.entry is entry:
             return head.parts
-        return self._parts.resolved(entry, None if head is None else head.genesis)
+        return self._parts.of(entry, None if head is None else head.genesis)
 
     def parts_at(self, seq: int) -> Mapping[str, PartEntry]:
         """Return every live part at version *seq*."""
@@ -133,10 +141,13 @@ class LogReader:
         with self._guard:
             if seq is None:
                 head = self.head()
-                seq, parts = (0, {}) if head is None else (head.version, head.parts)
+                if head is None:
+                    return None
+                seq, parts = head.version, head.parts
             else:
                 parts = self.parts_at(seq)
-        row = parts.get(part)
+        with self._about(seq):
+            row = parts.get(part)
         return None if row is None else self._rebuild(part, row, seq)
 
     def _move_to(self, head: Head) -> Head:
@@ -156,6 +167,8 @@ class LogReader:
 
     def _settle(self, head: Head) -> None:
         """Make durable what a killed writer may have left only in the page cache."""
+        if self.settled >= head.end:
+            return
         entry = not self.settled and not head.entry.header.durable_upto
         self._backend.settle(self.session, entry=entry)
         if self._backend.durable:
@@ -164,34 +177,46 @@ class LogReader:
     def _sound_head(self) -> Head | None:
         """Return the newest sound entry, made durable first; `_damage` says if newer ones were."""
         head = self._refreshed(self._backend.size(self.session) or 0)
-        if head is not None and self.settled < head.end:
+        if head is not None:
             self._settle(head)
         return head
 
     def _refreshed(self, size: int) -> Head | None:
         """Return the head of a log of *size* bytes; a torn tail is left for a writer to cut."""
         known = self._head
-        if known is not None and known.end == size:
-            return known
-        self._damage = None
-        if known is not None and size < known.end:
+        if self._damage is not None:
+            if size == self._damaged_size:
+                return known
             self._forget()
+        elif known is not None and known.end == size:
+            return known
+        elif known is not None and size < known.end:
+            self._forget()
+        self._damage = None
         if self._head is None:
             entry = self._frames.last(size) if size else None
-            if entry is not None and size >= self.settled:
+            if entry is not None and size >= self._durable_end():
                 return self._move_to(self._head_at(entry))
         tail = find_tail(
             self._frames,
             self._head.entry if self._head is not None else None,
             size=size,
-            acknowledged=lambda: max(self.settled, self._acknowledged(self.session)),
+            acknowledged=self._durable_end,
         )
         if tail.damaged_from is not None:
-            self._damage = self._lost(tail, size)
+            now = self._backend.size(self.session) or 0
+            if now != size:
+                # What was read may be half of what was being written just then.
+                return self._refreshed(now)
+            self._damage, self._damaged_size = self._lost(tail, size), size
         if tail.entry is None:
             return self._head
         self._positions = self._keys = None
         return self._move_to(self._head_at(tail.entry))
+
+    def _durable_end(self) -> int:
+        """Return up to where the log is known, from anywhere but itself, to have been durable."""
+        return max(self.settled, self._acknowledged(self.session))
 
     def _lost(self, tail: Tail, size: int) -> CorruptError:
         """Return the error for acknowledged versions that are gone from the end of the log."""
@@ -208,42 +233,16 @@ class LogReader:
         )
 
     def _head_at(self, entry: Entry) -> Head:
-        """Resolve an entry into a head."""
-        genesis = self._genesis(entry)
-        if genesis.salt:
-            with self._about(entry.commit.seq):
-                check_commitments(entry, genesis.salt)
-        return Head(entry, genesis, self._parts.resolved(entry, genesis))
-
-    def _genesis(self, entry: Entry) -> Genesis:
-        """Return what the first frame says; an empty salt where it is damaged."""
-        if entry.genesis is not None:
-            return self._own(entry, entry)
-        try:
-            first = self._frames.outline(0, None)
-        except CorruptError:
-            return Genesis(b"", self.session)
-        return self._own(first, entry)
-
-    def _own(self, first: Entry, entry: Entry) -> Genesis:
-        """Return the genesis in *first* if it is of this session and of the log of *entry*."""
-        genesis = first.genesis
-        if genesis is None or first.commit.log != entry.commit.log:
-            raise CorruptError("the log's frames are of different logs", session=self.session)
-        if genesis.session != self.session:
-            raise CorruptError(
-                f"the log is that of session {genesis.session!r}",
-                session=self.session,
-                hint="files were swapped or renamed; give each its own name back",
-            )
-        return genesis
+        """Return the head that an entry is."""
+        genesis = self._parts.genesis(entry)
+        return Head(entry, genesis, self._parts.of(entry, genesis))
 
     def _entry(self, seq: int) -> Entry:
         """Return the entry of version *seq*, all of its frame checked."""
         with self._guard:
             head = self._sound_head()
             if head is None or seq > head.version:
-                raise self._damage or CorruptError(
+                raise self.damage or CorruptError(
                     "there is no such version", session=self.session, version=seq
                 )
             if seq == head.version:

@@ -38,7 +38,7 @@ class Marks:
             return
         if self._path is None:
             self._start()
-        line = json.dumps(session).encode() + b"\n"
+        line = _line(session)
         self._fs.write_at(self._fd, line, self._end)
         self._end += len(line)
         self._marked.add(session)
@@ -47,11 +47,11 @@ class Marks:
         """Take away every mark but those of *sessions*."""
         if self._path is None or sessions == self._marked:
             return
-        self._fs.truncate(self._fd, 0)
-        self._end = 0
-        self._marked = set()
-        for session in sessions:
-            self.add(session)
+        data = b"".join(map(_line, sessions))
+        # Written before the rest is cut, so that at no moment a mark is missing.
+        self._fs.write_at(self._fd, data, 0)
+        self._fs.truncate(self._fd, len(data))
+        self._marked, self._end = set(sessions), len(data)
 
     def others(self) -> Iterator[tuple[Path, bool, set[str] | None]]:
         """Yield every other process's file: path, whether its owner is dead, marked ids.
@@ -103,6 +103,11 @@ class Marks:
                 break
             self._fs.close(fd)
         self._path, self._fd, self._end = path, fd, 0
+
+
+def _line(session: str) -> bytes:
+    """Return a mark."""
+    return json.dumps(session).encode() + b"\n"
 
 
 def _ids(data: bytes) -> set[str] | None:

@@ -154,7 +154,9 @@ def decode_table(data: bytes, position: int) -> Table:
     if flag == 1:
         salt = reader.take(SALT_SIZE)
         size = int.from_bytes(reader.take(2), "little")
-        genesis = Genesis(salt, _text(reader.take(min(size, _ID_SIZE_MAX + 1))))
+        if size > _ID_SIZE_MAX:
+            raise CorruptError("a payload table holds an id that is too long")
+        genesis = Genesis(salt, _text(reader.take(size)))
     elif flag:
         raise CorruptError("a payload table has an unknown genesis flag")
     entries: dict[str, PartEntry] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -101,7 +101,7 @@ def check_bytes(state: bytes, *, part: str, size_max: int = STATE_SIZE_MAX) -> A
             raise InvalidInputError(f"is nested deeper than {NESTING_MAX}", field=part)
     try:
         text = bytes(state).decode()
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         if _SURROGATE.search(state):
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
@@ -176,36 +176,27 @@ def _check(value: Any, depth: int) -> None:
         return
     if depth > NESTING_MAX:
         raise _RefusedError(f"is nested deeper than {NESTING_MAX}")
-    if isinstance(value, dict):
-        _check_items(value, depth)
-    elif isinstance(value, Record):
-        _check_items(value.to_object(), depth)
-    elif isinstance(value, list | tuple):
-        _check_elements(value, depth)
-    else:
+    # One call is one level, so that the deepest value needs no more stack than Python has.
+    for step, item in _steps(value):
+        try:
+            _check(item, depth + 1)
+        except _RefusedError as error:
+            error.path.append(str(step))
+            raise
+
+
+def _steps(value: Any) -> Iterable[tuple[Any, Any]]:
+    """Return what an object or a list holds, each with its key or index."""
+    if isinstance(value, list | tuple):
+        return enumerate(value)
+    if isinstance(value, Record):
+        value = value.to_object()
+    if not isinstance(value, dict):
         raise _RefusedError(f"is {type(value).__name__}, which JSON has no form for")
-
-
-def _check_items(value: dict[Any, Any], depth: int) -> None:
-    """Check an object."""
-    for key, item in value.items():
+    for key in value:
         if not isinstance(key, str):
             raise _RefusedError(f"has a key that is {type(key).__name__}, not a string")
-        try:
-            _check(item, depth + 1)
-        except _RefusedError as error:
-            error.path.append(key)
-            raise
-
-
-def _check_elements(value: list[Any] | tuple[Any, ...], depth: int) -> None:
-    """Check a list."""
-    for index, item in enumerate(value):
-        try:
-            _check(item, depth + 1)
-        except _RefusedError as error:
-            error.path.append(str(index))
-            raise
+    return value.items()
 
 
 def _surrogate_path(value: Any) -> list[str]:
@@ -245,6 +236,14 @@ def _check_size(size: int, part: str, size_max: int) -> None:
             field=part,
             hint="open the store with a larger state_size_max=",
         )
+
+
+def _finite(text: str) -> float:
+    """Return a number that `save` could have written: one that a float can hold."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("infinite")
+    return number
 
 
 def _refuse_constant(name: str) -> None:

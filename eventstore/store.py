@@ -18,11 +18,19 @@ from eventstore.at import At, resolve
 from eventstore.backend import Backend
 from eventstore.backends.registry import open_backend
 from eventstore.catalog import Catalog
-from eventstore.commit import SESSION, Version
+from eventstore.commit import SESSION, Version, check_part_name
 from eventstore.draft import Change, Head
 from eventstore.errors import BackendError, InvalidInputError
 from eventstore.index_rows import Page, Query
-from eventstore.input import Remarks, check_id, id_of, remarks, version_number
+from eventstore.input import (
+    Remarks,
+    check_id,
+    id_of,
+    nanoseconds,
+    own_parts,
+    remarks,
+    version_number,
+)
 from eventstore.log import Decision, Log
 from eventstore.models.a3s import (
     ArtifactStore,
@@ -105,7 +113,7 @@ class EventStore:
         if not (model is dict or (isinstance(model, type) and issubclass(model, BaseModel))):
             raise InvalidInputError("is neither dict nor a pydantic model", field="model")
         backend = open_backend(location, create=create, durable=durability == "sync")
-        reopen = (os.fspath(location), model, durability, state_size_max)
+        reopen = (str(backend.directory), model, durability, state_size_max)
         return cls(
             backend,
             model=model,
@@ -175,9 +183,9 @@ class EventStore:
         }
         states = {SESSION: encode(document, part=SESSION, size_max=self._state_size_max)}
         given = {name: value for name, value in values.items() if value is not None}
-        states |= self._states(given | dict(parts or {}))
+        states |= self._states(given | own_parts(parts, taken={SESSION, *given}))
         return self._commit(
-            check_id(id_of(document) if id is None else id),
+            check_id(id_of(session, document) if id is None else id),
             states,
             remarks(actor, note, key),
             expected,
@@ -223,7 +231,7 @@ class EventStore:
         For importers: the bytes are checked to be JSON that `save` could have written, and kept.
         """
         values = {
-            name: check_bytes(state, part=name, size_max=self._state_size_max)
+            name: check_bytes(state, part=check_part_name(name), size_max=self._state_size_max)
             for name, state in states.items()
         }
         if not values:
@@ -299,7 +307,7 @@ class EventStore:
     ) -> bool:
         """Delete a session with all its parts; its history stays. False if there was none."""
         notes = remarks(actor, note, None)
-        wanted = version_number(expected)
+        wanted = version_number(expected, id)
         log = self._log(id)
 
         def decide(head: Head | None) -> Decision:
@@ -349,7 +357,7 @@ class EventStore:
         *order_by* is `updated_at`, `created_at`, `saved_at`, `id` or `name`; *after* is the `next`
         of the page before. With *deleted*, the deleted sessions instead.
         """
-        since = None if updated_since is None else int(updated_since.timestamp() * 10**9)
+        since = None if updated_since is None else nanoseconds("updated_since", updated_since)
         query = Query(order_by, limit, after, parent, state, since, deleted)
         return self._open_catalog().index.page(query)
 
@@ -411,7 +419,7 @@ class EventStore:
         """Return the states of parts other than the session."""
         states = {}
         for name, value in values.items():
-            kind = PART_TYPES.get(name)
+            kind = PART_TYPES.get(check_part_name(name))
             checked = plain(value, part=name) if kind is None else dumped(kind, value, part=name)
             states[name] = encode(checked, part=name, size_max=self._state_size_max)
         return states
@@ -440,7 +448,7 @@ class EventStore:
         summary: Summary | None,
     ) -> Version:
         """Commit states, checked before, as one version."""
-        wanted = version_number(expected)
+        wanted = version_number(expected, id)
         change = Change("save", time.time_ns(), states, **notes)
         log = self._log(id)
         version = self._apply(log, log.saving(change, wanted), summary)
@@ -451,15 +459,16 @@ class EventStore:
         """Commit, with the index told before and after."""
         index = self._catalog.index
         index.mark(log.session)
-        row = None
+        row, unclear = None, True
         try:
             before = log.end
             version = log.commit(decide)
             if version is not None and log.end != before:
                 row = self._catalog.row(log, version, summary)
+            unclear = False
             return version
         finally:
-            index.tell(log.session, row)
+            index.tell(log.session, row, unclear=unclear)
 
     def _load_typed(self, id: str, part: str, at: At | None) -> Any:
         """Return a part as its own type."""

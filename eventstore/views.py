@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from eventstore.models.record import Record
@@ -13,6 +13,7 @@ _SECONDS_MAX = 10**11
 """A larger number of a time is read as milliseconds; as seconds it would be the year 5138."""
 
 _NS_MAX = 2**63 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def _time(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0
     scale = 10**9 if abs(value) < _SECONDS_MAX else 10**6
-    return min(_NS_MAX, max(0, int(value * scale)))
+    return _clamped(value * scale)
 
 
 def _parsed_time(text: str) -> int:
@@ -92,4 +93,9 @@ def _parsed_time(text: str) -> int:
         return 0
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return max(0, int(moment.timestamp() * 10**6) * 1000)
+    return _clamped((moment - _EPOCH) // timedelta(microseconds=1) * 1000)
+
+
+def _clamped(time_ns: float) -> int:
+    """Return nanoseconds as the nearest number that the index can hold."""
+    return int(min(_NS_MAX, max(0, time_ns)))

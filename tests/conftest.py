@@ -10,6 +10,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from eventstore import EventStore
+from tests.second_reader import read_log
+
+SECOND_READER_SIZE_MAX = 4 * 1024 * 1024
+"""Larger logs are left to the first reader: the second is plain, not fast."""
 
 settings.register_profile("quick", max_examples=25, deadline=None)
 settings.register_profile(
@@ -39,3 +43,21 @@ def store(location: str) -> Iterator[EventStore]:
     """An open store of each backend."""
     with EventStore.open(location) as opened:
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def _second_reader(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Read every log a test leaves behind with the reader that shares no code with the package.
+
+    Not those of `crash/` and of tests marked `damage`, which nobody should be able to read, nor
+    those of `contract/`, whose frames are just bytes.
+    """
+    folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    marked = request.node.get_closest_marker("damage")
+    if folder is None or marked or request.node.path.parent.name in ("crash", "contract"):
+        return
+    for path in sorted(folder.rglob("logs/??/*.log")):
+        data = path.read_bytes() if path.is_file() else b""
+        if 0 < len(data) <= SECOND_READER_SIZE_MAX:
+            read_log(data)

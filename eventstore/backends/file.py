@@ -125,7 +125,10 @@ class FileBackend(Backend):
 
     def logs(self) -> Iterator[str]:
         """Walk the directory tree; files that are not logs are passed over."""
-        return self._layout.sessions()
+        try:
+            yield from self._layout.sessions()
+        except OSError as error:
+            raise refused("list the logs", None, error) from error
 
     def sync(self) -> None:
         """Sync every log appended to without a sync of its own, and its directory entry."""

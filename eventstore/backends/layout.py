@@ -41,6 +41,7 @@ class FileLayout:
         try:
             self._find(create)
             self._check_format(create)
+            self._check_logs()
             self._check_locks()
         except OSError as error:
             raise BackendError(
@@ -209,6 +210,13 @@ class FileLayout:
         finally:
             self._fs.close(fd)
         return self._read_format(path)
+
+    def _check_logs(self) -> None:
+        """Make sure of a real directory of logs; some ways of copying a store drop an empty one."""
+        logs = self._directory / LOGS
+        if self._fs.status_at(logs) is None and self._fs.make_directory(logs):
+            self._fs.sync_directory(self._directory)
+        self.check_shard(logs, create=False)
 
     def _check_locks(self) -> None:
         """Prove that a lock taken through one descriptor is seen through another."""

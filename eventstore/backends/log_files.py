@@ -67,12 +67,15 @@ class LogFiles:
     @contextmanager
     def held(self, log: str, *, create: bool = False) -> Iterator[LogFile | None]:
         """Give the open file of *log*, kept open meanwhile, or None if there is none."""
-        file = self._take(log, create)
         try:
-            yield file
-        finally:
-            if file is not None:
-                self._give_back(file)
+            file = self._take(log, create)
+            try:
+                yield file
+            finally:
+                if file is not None:
+                    self._give_back(file)
+        except OSError as error:
+            raise refused("use the log", log, error) from error
 
     def drop(self, log: str, *, pages: bool) -> None:
         """Close the file of *log* once nobody uses it; with *pages*, forget cached bytes."""

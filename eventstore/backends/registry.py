@@ -21,7 +21,7 @@ def open_backend(location: str | os.PathLike[str], *, create: bool, durable: boo
 
     Raises `InvalidInputError` for a scheme nobody serves.
     """
-    text = os.fspath(location)
+    text = os.fspath(location) if isinstance(location, str | os.PathLike) else None
     if not isinstance(text, str) or not text or "\0" in text:
         raise InvalidInputError("a location is a path or a URL", field="location")
     scheme = _URL.match(text)
@@ -30,6 +30,10 @@ def open_backend(location: str | os.PathLike[str], *, create: bool, durable: boo
     if scheme[1] == "memory":
         return MemoryBackend()
     if scheme[1] == "file":
+        if urlsplit(text).netloc not in ("", "localhost"):
+            raise InvalidInputError(
+                "a file URL names a host", field="location", hint="write file:///absolute/path"
+            )
         return FileBackend(Path(unquote(urlsplit(text).path)), create=create, durable=durable)
     raise InvalidInputError(
         f"no backend serves {scheme[1]!r}",

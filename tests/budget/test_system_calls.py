@@ -1,0 +1,195 @@
+"""What a call costs, counted in calls of the file system; never in time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eventstore import EventStore, SessionData
+from eventstore.backends.file import FileBackend
+from eventstore.fs import OsFileSystem
+
+MANY = 300
+COUNTED = frozenset(
+    {
+        "open",
+        "close",
+        "read_at",
+        "write_at",
+        "sync_data",
+        "sync_directory",
+        "truncate",
+        "status",
+        "status_at",
+        "lock",
+        "unlock",
+        "make_directory",
+        "names",
+        "rename",
+        "remove",
+    }
+)
+
+
+class CountingFileSystem(OsFileSystem):
+    """The real disk, with a note of every call and of what was opened."""
+
+    def __init__(self) -> None:
+        """Start with nothing counted."""
+        self.calls: Counter[str] = Counter()
+        self.opened: list[Path] = []
+
+    def __getattribute__(self, name: str) -> Any:
+        """Count a call when its method is looked up."""
+        found = super().__getattribute__(name)
+        if name in COUNTED:
+            super().__getattribute__("calls")[name] += 1
+        return found
+
+    def open(self, path: Path, *, write: bool = False, create: bool = False) -> int:
+        """Note which file was opened."""
+        self.opened.append(path)
+        return super().open(path, write=write, create=create)
+
+
+class Counted:
+    """A store whose calls are counted."""
+
+    def __init__(self, directory: Path) -> None:
+        """Open the store."""
+        self.fs = CountingFileSystem()
+        self.store = EventStore(FileBackend(directory, fs=self.fs))
+
+    def cost(self, work: Callable[[EventStore], Any]) -> tuple[dict[str, int], list[str]]:
+        """Return the calls that *work* made and the suffixes of the files it opened."""
+        self.fs.calls.clear()
+        self.fs.opened.clear()
+        work(self.store)
+        return dict(self.fs.calls), [path.suffix for path in self.fs.opened]
+
+
+@pytest.fixture(scope="module")
+def populated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed store with many sessions."""
+    directory = tmp_path_factory.mktemp("budget") / "store"
+    with EventStore.open(directory, durability="unsafe_os") as store:
+        for number in range(MANY):
+            store.save(SessionData(id=f"other-{number}", created_at=1, updated_at=number))
+        assert len(store.list()) == MANY
+    return directory
+
+
+@pytest.fixture(params=["empty", "populated"])
+def counted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Counted]:
+    """A counted store, alone or among many sessions."""
+    directory = tmp_path / "store"
+    if request.param == "populated":
+        directory = request.getfixturevalue("populated")
+    made = Counted(directory)
+    yield made
+    made.store.close()
+
+
+def session(number: int) -> SessionData:
+    """Return one of several states of a session."""
+    return SessionData(id="s", created_at=1, updated_at=10**6, model_name=f"model {number}")
+
+
+def test_a_save_is_one_write_and_one_sync(counted: Counted) -> None:
+    """A warm save writes once and syncs once, locks and unlocks, and reads or opens nothing."""
+    counted.store.save(session(0), key="the first key reads the history once")
+    for number, save in enumerate(
+        (
+            lambda store: store.save(session(1)),
+            lambda store: store.save(session(2), trace_events=[], parts={"mine": 1}, key="k"),
+            lambda store: store.save_artifacts("s", {"artifacts": []}, expected=3),
+            lambda store: store.save_states("s", {"mine": b"[1,2]"}, note="n"),
+            lambda store: store.delete("s"),
+        )
+    ):
+        calls, opened = counted.cost(save)
+        assert opened == [], number
+        calls = {name: count for name, count in calls.items() if not name.startswith("status")}
+        assert calls == {"lock": 1, "write_at": 1, "sync_data": 1, "unlock": 1}, number
+    counted.store.save(session(3))
+
+
+def test_a_save_that_changes_nothing_costs_nothing(counted: Counted) -> None:
+    """Saving equal bytes takes no lock and writes no byte."""
+    counted.store.save(session(0))
+    counted.store.save(session(1))
+    calls, opened = counted.cost(lambda store: store.save(session(1)))
+    assert opened == []
+    assert not calls.keys() & {"lock", "write_at", "sync_data", "read_at"}
+
+
+def test_a_first_save_costs_the_same_everywhere(tmp_path: Path, populated: Path) -> None:
+    """A new session among many costs the very calls that it costs in an empty store."""
+    costs = []
+    for directory in (tmp_path / "store", populated):
+        made = Counted(directory)
+        made.store.save(SessionData(id="warm"))
+        # Another session of the same shard, so that the directory is there already.
+        made.store.save(SessionData(id="same-shard"))
+        made.store.delete("same-shard")
+        costs.append(
+            made.cost(lambda store: store.save(SessionData(id="same-shard", updated_at=5)))
+        )
+        made.store.close()
+    assert costs[0] == costs[1]
+    assert costs[0][0]["write_at"] == costs[0][0]["sync_data"] == 1
+
+
+def test_a_load_reads_a_bounded_number_of_times(counted: Counted) -> None:
+    """Loading the newest state, warm, takes no lock and reads at most its own frame twice."""
+    for number in range(20):
+        counted.store.save(session(number))
+    for work in (lambda store: store.load("s"), lambda store: store.load("s", at=7)):
+        counted.store.load("s", at=7)
+        calls, opened = counted.cost(work)
+        assert opened == []
+        assert calls["read_at"] <= 4
+        assert not calls.keys() & {"lock", "write_at", "sync_data"}
+
+
+def test_lists_open_no_log(populated: Path) -> None:
+    """Opening a store and listing it reads the index and not one of the logs."""
+    made = Counted(populated)
+    assert ".log" not in [path.suffix for path in made.fs.opened]
+    for work in (
+        lambda store: store.list(),
+        lambda store: store.sessions(limit=50),
+        lambda store: store.sessions(limit=50, order_by="name", parent="p"),
+        lambda store: store.sessions(limit=50, after=store.sessions(limit=1).next),
+    ):
+        calls, opened = made.cost(work)
+        assert ".log" not in opened
+        assert not calls.keys() & {"read_at", "write_at", "sync_data"}
+        assert calls["names"] <= 2
+    assert len(made.store.list()) >= MANY
+    made.store.close()
+
+
+def test_a_list_after_saves_opens_no_log_either(populated: Path) -> None:
+    """What this store saved itself is listed without asking the logs."""
+    made = Counted(populated)
+    made.store.save(session(0))
+    made.store.delete("s")
+    made.store.save(session(1))
+    _, opened = made.cost(lambda store: store.list())
+    assert ".log" not in opened
+    assert "s" in made.store.list()
+    made.store.delete("s")
+    made.store.close()
+
+
+def test_a_session_is_found_without_looking_at_others(populated: Path) -> None:
+    """Loading one session of many opens one log."""
+    made = Counted(populated)
+    _, opened = made.cost(lambda store: store.load("other-7"))
+    assert opened.count(".log") == 1
+    made.store.close()

@@ -1,0 +1,255 @@
+"""The backend contract: what every medium promises to the logs above it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from eventstore.backend import Backend
+from eventstore.backends.file import FileBackend
+from eventstore.backends.memory import MemoryBackend
+from eventstore.errors import ConflictError
+
+IDS = ["a", "A", "a/b", "..", "\0", "é", "e\u0301", "x" * 1024, "con"]
+
+
+@pytest.fixture(params=["memory", "file", "file unsafe"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    """A backend of each kind."""
+    if request.param == "memory":
+        made: Backend = MemoryBackend()
+    else:
+        made = FileBackend(tmp_path / "store", durable=request.param == "file")
+    yield made
+    made.close()
+
+
+def put(backend: Backend, log: str, *frames: bytes) -> None:
+    """Append frames, one after the other, each in a turn of its own."""
+    for frame in frames:
+        with backend.writing(log) as size:
+            backend.append(log, size, frame)
+
+
+class TestBackend:
+    """A log is a run of bytes that only grows at its end."""
+
+    def test_it_says_what_it_is(self, backend: Backend) -> None:
+        """A backend has a name, says where derived files go and whether it is durable."""
+        assert backend.name in ("memory", "file")
+        assert (backend.directory is None) is (backend.name == "memory")
+        assert backend.durable in (True, False)
+
+    def test_what_is_not_there(self, backend: Backend) -> None:
+        """A log that was never written has no size, no bytes, and is not listed."""
+        assert backend.size("a") is None
+        assert backend.read("a", 0, 100) == b""
+        assert list(backend.logs()) == []
+        backend.forget("a")
+        backend.settle("a", entry=True)
+
+    def test_reads_give_what_was_appended(self, backend: Backend) -> None:
+        """Any range reads back, cut short only where the log ends."""
+        put(backend, "a", b"one", b"two", b"three")
+        assert backend.size("a") == 11
+        assert backend.read("a", 0, 11) == b"onetwothree"
+        assert backend.read("a", 3, 6) == b"two"
+        assert backend.read("a", 6, 100) == b"three"
+        assert backend.read("a", 11, 20) == b""
+        assert backend.read("a", 20, 30) == b""
+        assert backend.read("a", 4, 4) == b""
+
+    def test_a_large_frame(self, backend: Backend) -> None:
+        """A frame of many pages is whole."""
+        frame = bytes(range(256)) * 20_000
+        put(backend, "a", b"x", frame)
+        assert backend.read("a", 1, 1 + len(frame)) == frame
+
+    def test_a_turn_gives_the_present_size(self, backend: Backend) -> None:
+        """Whoever may write is told where, 0 for a log that is not there yet."""
+        with backend.writing("a") as size:
+            assert size == 0
+            backend.append("a", 0, b"one")
+        with backend.writing("a") as size:
+            assert size == 3
+
+    def test_several_appends_in_one_turn(self, backend: Backend) -> None:
+        """A writer may append more than once while it has its turn."""
+        with backend.writing("a"):
+            backend.append("a", 0, b"one")
+            backend.append("a", 3, b"two")
+        assert backend.read("a", 0, 10) == b"onetwo"
+
+    def test_a_turn_without_an_append_makes_no_log(self, backend: Backend) -> None:
+        """Taking a turn and writing nothing leaves no log behind."""
+        with backend.writing("a"):
+            pass
+        assert backend.size("a") is None
+        assert list(backend.logs()) == []
+        put(backend, "a", b"one")
+        assert list(backend.logs()) == ["a"]
+
+    def test_repeating_the_last_append_succeeds(self, backend: Backend) -> None:
+        """A lost reply can be retried: the same bytes at the same place, once."""
+        put(backend, "a", b"one", b"two")
+        with backend.writing("a"):
+            backend.append("a", 3, b"two")
+            backend.append("a", 3, b"two")
+            backend.append("a", 6, b"three")
+            backend.append("a", 6, b"three")
+        assert backend.read("a", 0, 100) == b"onetwothree"
+
+    @pytest.mark.parametrize(
+        ("position", "frame"),
+        [(3, b"TWO"), (3, b"tw"), (3, b"twox"), (0, b"one"), (0, b"x"), (7, b"x"), (100, b"x")],
+    )
+    def test_nothing_else_than_the_end_is_written(
+        self, backend: Backend, position: int, frame: bytes
+    ) -> None:
+        """An append anywhere but at the end, or of other bytes than the last, is a conflict."""
+        put(backend, "a", b"one", b"two")
+        with backend.writing("a"), pytest.raises(ConflictError) as caught:
+            backend.append("a", position, frame)
+        assert caught.value.session == "a"
+        assert backend.read("a", 0, 100) == b"onetwo"
+        put(backend, "a", b"three")
+        assert backend.read("a", 0, 100) == b"onetwothree"
+
+    def test_logs_are_apart(self, backend: Backend) -> None:
+        """Every id has a log of its own, listed under exactly that id."""
+        for number, log in enumerate(IDS):
+            put(backend, log, str(number).encode())
+        assert sorted(backend.logs()) == sorted(
+            ["a", "A", "a/b", "..", "\0", "é", "e\u0301", "con"]
+        ) or (backend.name == "memory")
+        assert [backend.read(log, 0, 9) for log in IDS] == [b"%d" % n for n in range(len(IDS))]
+
+    def test_what_is_cut_is_gone_and_kept(self, backend: Backend) -> None:
+        """A tail that is cut leaves the log at that place, and somewhere else stays whole."""
+        put(backend, "a", b"one", b"two")
+        with backend.writing("a"):
+            kept = backend.cut("a", 3)
+            backend.append("a", 3, b"TWO")
+        assert backend.read("a", 0, 100) == b"oneTWO"
+        if backend.directory is not None:
+            assert (backend.directory / kept).read_bytes() == b"two"
+
+    def test_forgetting_loses_nothing(self, backend: Backend) -> None:
+        """What is cached can be dropped at any time."""
+        put(backend, "a", b"one")
+        backend.forget("a")
+        assert backend.read("a", 0, 3) == b"one"
+        backend.forget("a")
+        put(backend, "a", b"two")
+        assert backend.size("a") == 6
+
+    def test_making_durable_can_be_repeated(self, backend: Backend) -> None:
+        """Settling and syncing change nothing that is read."""
+        put(backend, "a", b"one")
+        for _ in range(2):
+            backend.settle("a", entry=True)
+            backend.settle("a", entry=False)
+            backend.sync()
+        assert backend.read("a", 0, 3) == b"one"
+
+    def test_a_turn_is_exclusive(self, backend: Backend) -> None:
+        """Many threads that append where their turn says they are lose nothing."""
+
+        def work(mark: int) -> None:
+            for _ in range(25):
+                put(backend, "a", bytes([mark]))
+
+        threads = [threading.Thread(target=work, args=(mark,)) for mark in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(backend.read("a", 0, 1000)) == sorted(list(range(4)) * 25)
+
+    def test_a_turn_ends_with_an_error(self, backend: Backend) -> None:
+        """A writer that fails in its turn does not keep it."""
+        with pytest.raises(ZeroDivisionError), backend.writing("a"):
+            raise ZeroDivisionError
+        put(backend, "a", b"one")
+        assert backend.size("a") == 3
+
+    def test_writers_of_other_logs_do_not_wait(self, backend: Backend) -> None:
+        """A turn on one log leaves every other log free."""
+        with backend.writing("a") as first, backend.writing("b") as second:
+            backend.append("a", first, b"one")
+            backend.append("b", second, b"two")
+        assert (backend.size("a"), backend.size("b")) == (3, 3)
+
+    def test_readers_do_not_wait_for_writers(self, backend: Backend) -> None:
+        """A log can be read, sized and listed during somebody's turn."""
+        put(backend, "a", b"one")
+        with backend.writing("a"):
+            assert (backend.size("a"), backend.read("a", 0, 9)) == (3, b"one")
+            assert list(backend.logs()) == ["a"]
+
+    def test_it_is_healthy_and_closes(self, backend: Backend) -> None:
+        """A check of a sound medium passes; closing can be repeated."""
+        backend.check()
+        assert list(backend.logs()) == []
+        backend.close()
+        backend.close()
+
+
+def test_two_file_backends_see_each_other(tmp_path: Path) -> None:
+    """What one appends, the other reads and appends to; a turn excludes both."""
+    one, two = FileBackend(tmp_path / "store"), FileBackend(tmp_path / "store")
+    put(one, "a", b"one")
+    put(two, "a", b"two")
+    assert one.read("a", 0, 9) == two.read("a", 0, 9) == b"onetwo"
+    with one.writing("a"), two._files.held("a") as file:
+        assert file is not None
+        assert not two.fs.lock(file.fd, wait=False)
+    with one.writing("a") as size, pytest.raises(ConflictError):
+        one.append("a", size - 3, b"other")
+    one.close()
+    two.close()
+
+
+def test_long_ids_are_listed_from_the_log_itself(tmp_path: Path) -> None:
+    """A file that cannot spell its id, and is no log either, is passed over."""
+    backend = FileBackend(tmp_path / "store")
+    put(backend, "x" * 1024, b"no frame")
+    assert list(backend.logs()) == []
+    assert backend.read("x" * 1024, 0, 9) == b"no frame"
+    backend.close()
+
+
+def test_strangers_among_the_logs_are_passed_over(tmp_path: Path) -> None:
+    """Files that no session has, links, directories and FIFOs are not logs."""
+    import os
+
+    backend = FileBackend(tmp_path / "store")
+    put(backend, "a", b"one")
+    (log,) = (tmp_path / "store" / "logs").rglob("*.log")
+    for name in ("b.log", "A.log", "notes.txt", "%zz.log", "a.log.bak", ".hidden.log"):
+        log.with_name(name).write_bytes(b"x")
+    log.with_name("c.log").symlink_to(log)
+    log.with_name("d.log").mkdir()
+    os.mkfifo(log.with_name("e.log"))
+    (log.parent.parent / "file").write_bytes(b"x")
+    (log.parent.parent / "zz").symlink_to(log.parent)
+    (log.parent.parent / "longer").mkdir()
+    assert list(backend.logs()) == ["a"]
+    backend.close()
+
+
+def test_more_logs_than_descriptors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of open files is bounded, however many logs are used."""
+    from eventstore.backends import log_files
+
+    monkeypatch.setattr(log_files, "OPEN_FILES_MAX", 3)
+    backend = FileBackend(tmp_path / "store")
+    for turn in range(2):
+        for number in range(10):
+            put(backend, f"s{number}", b"x")
+            assert len(backend._files._files) <= 3
+            assert backend.size(f"s{number}") == turn + 1
+    backend.close()
