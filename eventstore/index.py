@@ -167,7 +167,7 @@ class Index:
             for path, dead, sessions in self._marks.others():
                 if sessions is None:
                     self._check_all(connection)
-                else:
+                elif sessions:
                     self._store(self._rows(sessions), connection)
                 if dead and self._database.on_disk:
                     self._marks.adopt(path)
@@ -203,13 +203,16 @@ class Index:
         """Write rows into the database that has the index's name, even if it was just replaced."""
         while True:
             connection = self._database.connection()
-            self._store(rows, connection)
+            if rows:
+                self._store(rows, connection)
             if self._database.is_current():
                 return connection
 
     def _store(self, rows: Iterable[Row], connection: sqlite3.Connection) -> None:
         """Write rows in one transaction."""
         with connection:
+            # The sole right to write first: a transaction that only read before cannot wait for it.
+            connection.execute("BEGIN IMMEDIATE")
             connection.executemany(UPSERT, map(values_of, rows))
 
     def _rows(self, sessions: Iterable[str]) -> Iterator[Row]:

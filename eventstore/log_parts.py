@@ -78,6 +78,16 @@ class LogParts:
             return Genesis(b"", self._session)
         return self._own(first, entry)
 
+    def before(self, entry: Entry, genesis: Genesis) -> Entry:
+        """Return the entry that *entry* names as the one before it."""
+        position = self._frames.position_before(entry.header.position)
+        older = self._frames.outline(position, genesis)
+        if older.commit.id != entry.commit.prev:
+            raise CorruptError("its commit is not the one the next commit names")
+        # Its commitments prove the parts it changed; the others are proven by what the next one
+        # says of them, or else by its digest.
+        return older if genesis.salt and _agree(older, entry) else self._frames.entry(position)
+
     def _own(self, first: Entry, entry: Entry) -> Genesis:
         """Return the genesis in *first* if it is of this session and of the log of *entry*."""
         genesis = first.genesis
@@ -101,7 +111,10 @@ class LogParts:
         """Return the row for *part* of the frame at *position*."""
         row = self._rows.get((position, part))
         if row is None:
-            found = self._frames.outline(position, genesis).parts.get(part)
+            salted = genesis is not None and genesis.salt
+            frames = self._frames
+            entry = frames.outline(position, genesis) if salted else frames.entry(position)
+            found = entry.parts.get(part)
             if found is None or found.encoding is Encoding.UNCHANGED:
                 raise CorruptError(
                     f"part {part!r} is not where the log says",
@@ -112,3 +125,17 @@ class LogParts:
                 self._rows.clear()
             row = self._rows[position, part] = found
         return row
+
+
+def _agree(older: Entry, newer: Entry) -> bool:
+    """Whether the newer entry has the same frames hold what the older left unchanged."""
+    for name, row in older.parts.items():
+        if row.encoding is Encoding.UNCHANGED:
+            said = newer.parts.get(name)
+            if said is None or said.encoding is Encoding.REFERENCE:
+                return False
+            if row.holder != (
+                said.holder if said.encoding is Encoding.UNCHANGED else said.previous
+            ):
+                return False
+    return True

@@ -16,7 +16,7 @@ from eventstore.errors import CorruptError
 from eventstore.log_frames import Entry, LogFrames
 from eventstore.log_parts import LogParts
 from eventstore.log_tail import Tail, find_tail
-from eventstore.payload import Encoding, Genesis, PartEntry, decompress
+from eventstore.payload import Encoding, PartEntry, decompress
 
 
 class LogReader:
@@ -121,7 +121,10 @@ class LogReader:
         entry = None if head is None else head.entry
         while entry is not None and head is not None:
             yield self.version_of(entry)
-            entry = self._entry_before(entry, head.genesis) if entry.commit.prev else None
+            if entry.commit.prev is None:
+                break
+            with self._about(entry.commit.seq - 1):
+                entry = self._parts.before(entry, head.genesis)
         if damage is not None:
             raise damage
 
@@ -257,16 +260,6 @@ class LogReader:
             if entry.commit.seq != seq or entry.commit.log != head.entry.commit.log:
                 raise CorruptError("its frame is another's")
         return entry
-
-    def _entry_before(self, entry: Entry, genesis: Genesis) -> Entry:
-        """Return the entry that *entry* names as the one before it."""
-        seq = entry.commit.seq - 1
-        with self._about(seq):
-            position = self._frames.position_before(entry.header.position)
-            older = self._frames.outline(position, genesis)
-            if older.commit.id != entry.commit.prev:
-                raise CorruptError("its commit is not the one the next commit names")
-        return older
 
     def _rebuild(self, part: str, row: PartEntry, seq: int) -> bytes:
         """Decode the body that holds a state and check it against its address."""

@@ -58,7 +58,7 @@ class Marks:
 
         The ids are None where the file cannot be read as marks.
         """
-        if self._fs.status_at(self._directory) is None:
+        if not self._is_there():
             return
         for name in self._fs.names(self._directory):
             path = self._directory / name
@@ -92,9 +92,17 @@ class Marks:
             self._fs.close(self._fd)
             self._path = None
 
+    def _is_there(self) -> bool:
+        """Whether there are marks; raises `OSError` for anything but a directory of our own."""
+        status = self._fs.status_at(self._directory)
+        if status is not None and status.st_mode & 0o170000 != 0o040000:
+            raise NotADirectoryError(20, "not a directory, or a symbolic link to one", MARKS)
+        return status is not None
+
     def _start(self) -> None:
         """Make this process's file and lock it."""
         self._fs.make_directory(self._directory)
+        self._is_there()
         while True:
             path = self._directory / f"{os.getpid()}-{secrets.token_hex(8)}"
             fd = self._fs.open(path, write=True, create=True)

@@ -99,6 +99,7 @@ class FileLayout:
         lost = self._directory / LOST
         if self._fs.make_directory(lost):
             self._fs.sync_directory(self._directory)
+        self.check_shard(lost, create=False)
         path = lost / f"{name}.tail"
         fd = self._fs.open(path, write=True, create=True)
         try:

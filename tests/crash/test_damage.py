@@ -10,6 +10,7 @@ import pytest
 
 from eventstore import CorruptError, EventStore, EventStoreError, InvalidInputError
 from eventstore.address import address_of
+from eventstore.frame import MAGIC
 from tests.crash.stores import (
     PARTS,
     Known,
@@ -283,3 +284,41 @@ def test_a_lost_log_file_is_missed(known: Known) -> None:
             store.save_states("a", {"session": b'{"id":"a"}'})
         with pytest.raises(CorruptError):
             store.exists("a")
+
+
+def test_history_is_not_led_to_another_state(tmp_path: Path) -> None:
+    """A pointer to an unchanged part that leads to another sound frame is damage, not history."""
+    directory = tmp_path / "store"
+    with EventStore.open(directory, model=dict) as store:
+        for number, state in enumerate((b"[1]", b"[2]", b"[3]")):
+            store.save_states(
+                "a", {"session": b'{"id":"a","n":%d}' % number, "trace_events": state}
+            )
+        for number in range(3, 6):
+            store.save_states("a", {"session": b'{"id":"a","n":%d}' % number})
+        expected = [v.parts["trace_events"].address for v in store.history("a")]
+    log = log_path(directory, "a")
+    data = log.read_bytes()
+    starts = [at for at in range(len(data)) if data[at : at + 4] == MAGIC]
+    for frame in (3, 4):
+        right, wrong = (leb128(starts[frame] - starts[holder]) for holder in (2, 1))
+        name = data.index(b"\x0ctrace_events\x00" + right, starts[frame])
+        assert len(right) == len(wrong)
+        at = name + len(b"\x0ctrace_events\x00")
+        log.write_bytes(data[:at] + wrong + data[at + len(wrong) :])
+        with opened(directory) as store:
+            given = []
+            with pytest.raises(CorruptError) as caught:
+                given.extend(v.parts["trace_events"].address for v in store.history("a"))
+            assert caught.value.version == frame + 1
+            assert given == expected[: len(given)]
+            assert store.load("a") == {"id": "a", "n": 5}
+
+
+def leb128(number: int) -> bytes:
+    """Return a number as tables have it."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])

@@ -178,6 +178,35 @@ def test_derived_files_that_are_symlinks_harm_nothing(known: Known, name: str) -
         assert store.list() == ["a", "b", "c"]
 
 
+def test_a_symlinked_directory_of_marks_is_not_followed(known: Known, tmp_path: Path) -> None:
+    """Where `marks` leads elsewhere nothing there is touched, and lists are right."""
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    (aside / "thesis.txt").write_text("mine")
+    drop_index(known.directory)
+    (known.directory / "marks").symlink_to(aside, target_is_directory=True)
+    with opened(known.directory) as store, opened(known.directory) as other:
+        assert other.list() == ["a", "b"]
+        store.save({"id": "c"})
+        assert other.list() == store.list() == ["a", "b", "c"]
+    assert [path.name for path in aside.iterdir()] == ["thesis.txt"]
+
+
+def test_a_symlinked_lost_and_found_is_not_followed(known: Known, tmp_path: Path) -> None:
+    """A torn tail that cannot be kept in the store is not cut, and the save says so."""
+    drop_index(known.directory)
+    torn = known.bytes[:-9]
+    known.log.write_bytes(torn)
+    (known.directory / "lost+found").symlink_to(tmp_path, target_is_directory=True)
+    with opened(known.directory) as store:
+        with pytest.raises(BackendError) as caught:
+            store.save({"id": "a", "n": 6})
+        assert caught.value.session == "a"
+        assert store.load("a") == {"id": "a", "n": 3}
+    assert known.log.read_bytes() == torn
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
 @INDEX
 def test_swapped_logs_are_recognised(known: Known, index: str) -> None:
     """Two logs that changed names are both refused, naming whose they are; swapping back heals."""

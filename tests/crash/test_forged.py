@@ -26,7 +26,7 @@ from eventstore.frame import (
     last_frame_size,
 )
 from eventstore.payload import bodies_of, compress, decode_table, decompress
-from tests.crash.forge import SALT, sealed, sound_log, with_members, with_pieces
+from tests.crash.forge import SALT, claiming, sealed, sound_log, with_members, with_pieces
 from tests.crash.stores import drop_index, make, opened
 
 many = settings(max_examples=300, derandomize=True)
@@ -330,6 +330,33 @@ def test_the_forged_log_is_otherwise_sound() -> None:
         assert store.load("a", at=1) == {"id": "a"}
         assert store.list() == ["a"]
     assert FIRST.table[1:33] == SALT
+
+
+def test_a_body_that_is_another_state_is_refused() -> None:
+    """A state is given only if it hashes to its address, whatever else about its frame is right."""
+    state, other = b'{"id":"a","n":1}', b'{"id":"a","n":2}'
+    for body, is_sound in ((state, True), (other, False)):
+        backend = MemoryBackend()
+        backend._logs["a"] = bytearray(claiming(compress(body), len(state), state))
+        with EventStore(backend, model=dict) as store:
+            if is_sound:
+                assert store.load_bytes("a") == state
+                continue
+            with pytest.raises(CorruptError) as caught:
+                store.load_bytes("a")
+            assert caught.value.session == "a"
+            assert caught.value.version == 1
+
+
+def test_a_frame_that_names_another_before_it_is_no_next_version() -> None:
+    """Before a torn end, a frame whose `prev` is not the commit before it belongs to the tail."""
+    forged = with_members(FRAMES[1], len(FRAMES[0]), prev="0" * 64)
+    backend = MemoryBackend()
+    backend._logs["a"] = bytearray(FRAMES[0] + forged + b"torn")
+    with EventStore(backend, model=dict) as store:
+        assert store.load("a") == {"id": "a"}
+        assert store.save({"id": "a", "n": 9}).version == 2
+        assert [v.version for v in store.history("a")] == [2, 1]
 
 
 def test_nothing_outside_the_store_is_touched(tmp_path: Path) -> None:

@@ -273,8 +273,10 @@ def test_a_full_check_replaces_no_newer_row(tmp_path: Path) -> None:
             return row
 
         index._read_row = reading  # type: ignore[method-assign]
-        for path in known.directory.glob("index.db*"):
-            path.unlink()
+        connection = index._database.connection()
+        with connection:
+            connection.execute("UPDATE sessions SET stored = 0 WHERE id = 'a'")
+        index._distrust()
         store.list()
         index._read_row = read  # type: ignore[method-assign]
         assert {info.id: info.version for info in store.sessions()} == {"a": 6, "b": 1}

@@ -124,6 +124,8 @@ def test_odd_ids_stay_inside_and_would_on_any_file_system(tmp_path: Path) -> Non
     alike = {unicodedata.normalize("NFKD", name).casefold().rstrip(". ") for name in logs}
     assert len(alike) == len(logs) == len(ODD)
     assert all(len(name.encode()) <= 255 and name.isascii() for name in logs)
+    devices = {"con", "prn", "aux", "nul", "com1", "lpt9"}
+    assert not devices & {name.split(".")[0] for name in logs}
 
 
 BAD: list[Any] = [

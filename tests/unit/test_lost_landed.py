@@ -221,6 +221,24 @@ def test_a_save_that_lost_its_reply_is_listed(tmp_path: Path) -> None:
         assert again.list() == ["another", "other", "s"]
 
 
+def test_a_failed_sync_is_never_repeated_on_what_is_cached(
+    faulty: tuple[EventStore, FaultyFileSystem],
+) -> None:
+    """After a failed sync the file is closed and its cached pages dropped before anything else."""
+    store, fs = faulty
+    store.save(session(0))
+    calls: list[str] = []
+    fs.forget_pages = lambda fd: calls.append("forget")  # type: ignore[method-assign]
+    real = fs.close
+    fs.close = lambda fd: (calls.append("close"), real(fd))[1]  # type: ignore[method-assign]
+    fs.fates["sync_data"] = "lost"
+    with pytest.raises(DurabilityError):
+        store.save(session(1))
+    assert calls == ["forget", "close"]
+    assert fs.failed == ["sync_data"]
+    fs.close = real  # type: ignore[method-assign]
+
+
 @pytest.mark.parametrize("key", [None, "k"])
 @pytest.mark.parametrize("fate", ["lost", "landed"])
 def test_a_repeat_after_an_unknown_outcome_is_one_version(

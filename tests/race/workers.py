@@ -1,0 +1,97 @@
+"""What the processes of the race tests do: wait for the word, then save and say what was promised.
+
+Run as `python -m tests.race.workers WORK DIRECTORY NAME COUNT SESSIONS`; a line on standard input
+starts the work, every acknowledged save is one line `session version address` on standard output.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from eventstore import ConflictError, EventStore, Version
+
+
+def state_of(session: str, name: str, number: int) -> dict[str, object]:
+    """Return the state that writer *name* saves as its *number*th; sizes vary up to some pages."""
+    size = random.Random(f"{session} {name} {number}").choice((0, 50, 700, 3000, 9000))
+    pad = random.Random(number).randbytes(size // 2).hex()
+    return {"id": session, "writer": name, "number": number, "pad": pad}
+
+
+def say(version: Version) -> None:
+    """Tell the parent of an acknowledged save."""
+    tell(f"{version.session} {version.version} {version.address}")
+
+
+def tell(line: str) -> None:
+    """Write a line that the parent waits for."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def save(store: EventStore, name: str, count: int, sessions: list[str]) -> None:
+    """Save *count* times to each session in turn."""
+    for number in range(count):
+        for session in sessions:
+            say(store.save(state_of(session, name, number)))
+
+
+def save_and_list(store: EventStore, name: str, count: int, sessions: list[str]) -> None:
+    """Save as `save` does, and find every session in the lists at once."""
+    for number in range(count):
+        for session in sessions:
+            version = store.save(state_of(session, name, number))
+            say(version)
+            if number % 10 == 0:
+                assert session in store.list(), session
+                listed = {info.id: info.version for info in store.sessions()}
+                assert listed[session] >= version.version, (listed, version)
+
+
+def count_up(store: EventStore, name: str, count: int, sessions: list[str]) -> None:
+    """Add one to a counter *count* times, again whenever somebody else was first."""
+    for _ in range(count):
+        for session in sessions:
+            while True:
+                version = store.version(session)
+                now = 0 if version is None else store.load(session, at=version)["n"]
+                state = {"id": session, "n": now + 1, "writer": name}
+                try:
+                    say(store.save(state, expected=version or 0))
+                except ConflictError:
+                    continue
+                break
+
+
+def found(directory: Path, name: str) -> None:
+    """Open the stores whose directories are given line by line, as soon as each is given."""
+    for line in sys.stdin:
+        with EventStore.open(directory / line.strip(), model=dict) as store:
+            say(store.save({"id": name}))
+            assert name in store.list()
+
+
+WORK: dict[str, Callable[[EventStore, str, int, list[str]], None]] = {
+    "save": save,
+    "save-and-list": save_and_list,
+    "count-up": count_up,
+}
+
+
+def main() -> None:
+    """Do what the arguments say."""
+    work, directory, name, count, *sessions = sys.argv[1:]
+    tell("ready")
+    if work == "found":
+        found(Path(directory), name)
+        return
+    sys.stdin.readline()
+    with EventStore.open(directory, model=dict) as store:
+        WORK[work](store, name, int(count), sessions)
+
+
+if __name__ == "__main__":
+    main()
