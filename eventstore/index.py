@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from eventstore.errors import BackendError
 from eventstore.fs import FileSystem
 from eventstore.index_database import UNUSABLE, Database
 from eventstore.index_rows import UPSERT, Page, Query, Row, values_of
@@ -49,6 +50,7 @@ class Index:
         self._read_row = read_row
         self._sizes = sizes
         self._guard = threading.RLock()
+        self._begun = False
         self._unmarked = False
         self._pending: dict[str, Row] = {}
         self._in_flight: Counter[str] = Counter()
@@ -58,6 +60,8 @@ class Index:
         """Note that a save of *session* is about to become durable."""
         with self._guard:
             self._in_flight[session] += 1
+            if not self._begun:
+                self._begin()
             if self._marks is not None:
                 try:
                     self._marks.add(session)
@@ -245,7 +249,20 @@ class Index:
                 connection.executemany("DELETE FROM sessions WHERE id = ?", ((s,) for s in batch))
                 connection.executemany(UPSERT, map(values_of, rows))
         with connection:
-            connection.execute("REPLACE INTO meta VALUES ('complete', ?)", (self._database.boot(),))
+            self._set_complete(connection)
+
+    def _begin(self) -> None:
+        """Before this process's first save: the index of a store without logs knows everything."""
+        self._begun = True
+        with suppress(*UNUSABLE, BackendError):
+            if not self._database.exists() and next(iter(self._sizes()), None) is None:
+                connection = self._database.connection()
+                with connection:
+                    self._set_complete(connection)
+
+    def _set_complete(self, connection: sqlite3.Connection) -> None:
+        """Note that all logs there are were looked at."""
+        connection.execute("REPLACE INTO meta VALUES ('complete', ?)", (self._database.boot(),))
 
     def _distrust(self) -> None:
         """Make the next list check every log."""

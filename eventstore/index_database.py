@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS sessions (
   name TEXT, state TEXT, parent_id TEXT, messages INTEGER, cost REAL, size INTEGER,
   created INTEGER, updated INTEGER, saved INTEGER, stored INTEGER, settled INTEGER,
   damaged INTEGER) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS by_id ON sessions (live, id);
 CREATE INDEX IF NOT EXISTS by_updated ON sessions (live, updated, id);
 CREATE INDEX IF NOT EXISTS by_created ON sessions (live, created, id);
 CREATE INDEX IF NOT EXISTS by_saved ON sessions (live, saved, id);

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from eventstore.commit import instant
@@ -107,9 +108,8 @@ UPSERT = (
 """Never lets an older view of a session replace a newer one."""
 
 
-def values_of(row: Row) -> tuple[Any, ...]:
-    """Return a row as SQL parameters."""
-    return astuple(row)
+values_of = attrgetter(*COLUMNS)
+"""Returns a row as SQL parameters."""
 
 
 def info_of(values: tuple[Any, ...]) -> SessionInfo:

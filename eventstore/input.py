@@ -57,6 +57,16 @@ def own_parts(parts: Any, *, taken: set[str]) -> dict[str, Any]:
     return dict(parts)
 
 
+def refuse_secrets(document: Any) -> None:
+    """Raise `InvalidInputError` if a session document holds what must never be written."""
+    if "api_key" in members(members(document).get("llm_config")):
+        raise InvalidInputError(
+            "is a secret, which no store of this model writes",
+            field="session.llm_config.api_key",
+            hint="leave it out",
+        )
+
+
 def remarks(actor: str | None, note: str | None, key: str | None) -> Remarks:
     """Return actor, note and key, each checked to be text of a sane size."""
     for field, text, size_max in (

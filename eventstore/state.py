@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from eventstore.errors import CorruptError, InvalidInputError
+from eventstore.models.json_value import RefusalError
 from eventstore.models.record import Record
 
 STATE_SIZE_MAX = 256 * 1024 * 1024
@@ -139,15 +140,19 @@ def decode_as(adapter: TypeAdapter[Any], state: bytes, *, session: str, part: st
 
 def invalid(error: ValidationError, part: str) -> InvalidInputError:
     """Return what a failed validation says, without the values it quotes."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    first = error.errors(include_url=False, include_input=False)[0]
+    own = isinstance(first.get("ctx", {}).get("error"), RefusalError)
     field = ".".join([part, *(str(step) for step in first["loc"])])
     more = f", and {error.error_count() - 1} more" if error.error_count() > 1 else ""
-    return InvalidInputError(f"{_reason(first['type'], first['msg'])}{more}", field=field)
+    return InvalidInputError(f"{_reason(first['type'], first['msg'], own)}{more}", field=field)
 
 
-def _reason(kind: str, message: str) -> str:
-    """Return a validation message if it is a fixed sentence, else only its kind."""
-    fixed = kind in {"missing", "value_error", "assertion_error"} or kind.endswith("_type")
+def _reason(kind: str, message: str, own: bool) -> str:
+    """Return a validation message if it is a fixed sentence or our *own*, else only its kind.
+
+    A validator of the caller's may quote the value it refuses.
+    """
+    fixed = own or kind in {"missing", "duplicate_field"} or kind.endswith("_type")
     return message[:1].lower() + message[1:] if fixed else kind.replace("_", " ")
 
 

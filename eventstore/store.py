@@ -28,6 +28,7 @@ from eventstore.input import (
     id_of,
     nanoseconds,
     own_parts,
+    refuse_secrets,
     remarks,
     version_number,
 )
@@ -236,6 +237,8 @@ class EventStore:
         }
         if not values:
             raise InvalidInputError("there is nothing to save", field="states")
+        if self._model is not dict:
+            refuse_secrets(values.get(SESSION))
         summary = summary_of(values[SESSION]) if SESSION in values else None
         exact = {name: bytes(state) for name, state in states.items()}
         return self._commit(check_id(id), exact, remarks(actor, note, key), expected, summary)

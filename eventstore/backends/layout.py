@@ -44,8 +44,11 @@ class FileLayout:
             self._check_logs()
             self._check_locks()
         except OSError as error:
+            missing = isinstance(error, FileNotFoundError)
             raise BackendError(
-                f"cannot open the store: {error.strerror or error}", where=str(self._directory)
+                f"cannot open the store: {error.strerror or error}",
+                where=str(self._directory),
+                hint="its parent directory must be there" if missing else None,
             ) from error
 
     def path_of(self, log: str) -> Path:
@@ -145,7 +148,7 @@ class FileLayout:
                 raise BackendError(
                     "there is no store",
                     where=str(self._directory),
-                    hint="check the path, or save something there first",
+                    hint="check the path, or open it with create=True to begin one",
                 )
             if self._fs.make_directory(self._directory):
                 self._fs.sync_directory(self._directory.parent)

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 
 from eventstore.backends.layout import FileLayout
 from eventstore.errors import BackendError
@@ -113,10 +114,10 @@ class LogFiles:
                 if file is None:
                     return None
                 self._files[log] = file
-                self._make_room()
             else:
                 self._files.move_to_end(log)
             file.users += 1
+            self._make_room()
             return file
 
     def _is_gone(self, file: LogFile) -> bool:
@@ -132,12 +133,12 @@ class LogFiles:
 
     def _make_room(self) -> None:
         """Close idle files beyond the limit, the longest idle first."""
-        if len(self._files) <= OPEN_FILES_MAX:
+        surplus = len(self._files) - OPEN_FILES_MAX
+        if surplus <= 0:
             return
-        for log, file in list(self._files.items()):
-            if not file.users and len(self._files) > OPEN_FILES_MAX:
-                del self._files[log]
-                self._fs.close(file.fd)
+        idle = (log for log, file in self._files.items() if not file.users)
+        for log in list(islice(idle, surplus)):
+            self._fs.close(self._files.pop(log).fd)
 
     def _open(self, log: str, create: bool) -> LogFile | None:
         """Open for writing where that is allowed, else for reading."""

@@ -61,7 +61,7 @@ class FrozenDict(dict[Any, Any]):
         return type(self).of_frozen, (dict(self),)
 
 
-class _RefusalError(ValueError):
+class RefusalError(ValueError):
     """Why a value is not JSON, and the keys and indexes that lead to it, innermost first."""
 
     def __init__(self, reason: str) -> None:
@@ -98,7 +98,7 @@ def _freeze(value: Any, room: int) -> Any:
     """
     if isinstance(value, (dict, list, tuple)):
         if room == 0:
-            raise _RefusalError(f"nesting is deeper than {DEPTH_MAX} levels")
+            raise RefusalError(f"nesting is deeper than {DEPTH_MAX} levels")
         place: Any = None
         try:
             if isinstance(value, dict):
@@ -111,7 +111,7 @@ def _freeze(value: Any, room: int) -> Any:
                 place = len(items)
                 items.append(_freeze(item, room - 1))
             return tuple(items)
-        except _RefusalError as refusal:
+        except RefusalError as refusal:
             refusal.trail.append(_name_of(place))
             raise
     return _freeze_leaf(value)
@@ -131,16 +131,16 @@ def _freeze_leaf(value: Any) -> Any:
     if isinstance(value, int):
         return int(value)
     if not isinstance(value, float):
-        raise _RefusalError(f"{type(value).__name__} is not a JSON type")
+        raise RefusalError(f"{type(value).__name__} is not a JSON type")
     if not math.isfinite(value):
-        raise _RefusalError("a number is not finite")
+        raise RefusalError("a number is not finite")
     return float(value)
 
 
 def _freeze_key(key: Any) -> str:
     """Return the name of a member."""
     if not isinstance(key, str):
-        raise _RefusalError(f"a key is not a string but {type(key).__name__}")
+        raise RefusalError(f"a key is not a string but {type(key).__name__}")
     return _check_text(str(key))
 
 
@@ -150,7 +150,7 @@ def _check_text(text: str) -> str:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise _RefusalError("a string has a lone surrogate") from None
+            raise RefusalError("a string has a lone surrogate") from None
     return text
 
 

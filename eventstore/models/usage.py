@@ -9,6 +9,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, Field
 
+from eventstore.models.json_value import RefusalError
 from eventstore.models.layout import REQUIRED
 from eventstore.models.record import Real, Record, Size, Text
 
@@ -25,14 +26,14 @@ def parse_rfc3339(text: str) -> datetime:
     """
     match = _RFC3339.fullmatch(text)
     if match is None:
-        raise ValueError("not an RFC 3339 timestamp")
+        raise RefusalError("not an RFC 3339 timestamp")
     day, minute, second, fraction, offset = match.groups()
     second = "59" if second == "60" else second
     zone = "+00:00" if offset in "Zz" else offset
     try:
         moment = datetime.fromisoformat(f"{day}T{minute}:{second}{zone}")
     except ValueError:
-        raise ValueError("not an RFC 3339 timestamp: no such moment") from None
+        raise RefusalError("not an RFC 3339 timestamp: no such moment") from None
     return moment + timedelta(microseconds=int((fraction or "0").ljust(9, "0")[:6]))
 
 

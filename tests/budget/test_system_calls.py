@@ -193,3 +193,16 @@ def test_a_session_is_found_without_looking_at_others(populated: Path) -> None:
     _, opened = made.cost(lambda store: store.load("other-7"))
     assert opened.count(".log") == 1
     made.store.close()
+
+
+@pytest.mark.parametrize("order_by", ["updated_at", "id"])
+def test_the_first_list_of_a_new_store_reads_no_log(tmp_path: Path, order_by: str) -> None:
+    """A store that was new when its first session was saved is listed without walking its logs."""
+    counted = Counted(tmp_path / "store")
+    with counted.store as store:
+        for number in range(5):
+            store.save(SessionData(id=f"s{number}"))
+        calls, opened = counted.cost(lambda s: s.sessions(order_by=order_by))
+        assert ".log" not in opened
+        assert calls.get("read_at", 0) == 0
+        assert calls.get("names", 0) <= 1  # Everybody's marks.

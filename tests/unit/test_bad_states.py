@@ -16,7 +16,7 @@ import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from eventstore import EventStore, InvalidInputError, Message, SessionConfig, SessionData
 from eventstore.models.a3s import LlmConfigData
@@ -362,3 +362,37 @@ def test_an_api_key_is_never_written(tmp_path: Path) -> None:
     found += documents(tmp_path)
     assert sum(b"seen-provider" in data for data in found) > 5
     assert not any(key.encode() in data for data in found)
+
+
+def test_exact_bytes_with_an_api_key_are_refused(store: EventStore) -> None:
+    """The way around the models has no way around the rule that keys are never written."""
+    state = SessionData(id="s", llm_config=LlmConfigData(provider="p", model="m")).model_dump()
+    state["llm_config"]["api_key"] = "sk-1"
+    exact = json.dumps(state, separators=(",", ":")).encode()
+    with pytest.raises(InvalidInputError) as caught:
+        store.save_states("s", {"session": exact})
+    assert caught.value.field == "session.llm_config.api_key"
+    assert "sk-1" not in str(caught.value)
+    assert store.version("s") is None
+
+
+class Guarded(BaseModel):
+    """A model whose own check quotes what it refuses."""
+
+    id: str
+    text: str
+
+    @field_validator("text")
+    @classmethod
+    def refuse(cls, value: str) -> str:
+        """Refuse everything, quoting it."""
+        raise ValueError(f"cannot take {value}")
+
+
+def test_a_check_of_the_callers_is_not_quoted() -> None:
+    """What a caller's own validator says may hold payload, so it is not repeated."""
+    with EventStore.open("memory://", model=Guarded) as store:
+        with pytest.raises(InvalidInputError) as caught:
+            store.save({"id": "g", "text": "the-secret"})
+        assert caught.value.field == "session.text"
+        assert "the-secret" not in "".join(traceback.format_exception(caught.value))
