@@ -393,6 +393,6 @@ def test_a_check_of_the_callers_is_not_quoted() -> None:
     """What a caller's own validator says may hold payload, so it is not repeated."""
     with EventStore.open("memory://", model=Guarded) as store:
         with pytest.raises(InvalidInputError) as caught:
-            store.save({"id": "g", "text": "the-secret"})
+            store.save({"id": "g", "text": "secret" * 2})
         assert caught.value.field == "session.text"
-        assert "the-secret" not in "".join(traceback.format_exception(caught.value))
+        assert "secret" * 2 not in "".join(traceback.format_exception(caught.value))
