@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from eventstore import EventStore, EventStoreError, InvalidInputError
+from eventstore import EventStore, EventStoreError, InvalidInputError, Version
 from eventstore.backends.file import FileBackend
 from eventstore.backends.log_names import SUFFIX, log_name, shard
 from eventstore.fs import OsFileSystem
@@ -72,7 +72,8 @@ class Known:
     """A store, and for each version of its session `a`: what it holds and where.
 
     `states[v][part]` are the bytes at version v, `holders[v][part]` the version that wrote them,
-    `ends[v]` the offset at which its frame ends; version 0 is before the first.
+    `ends[v]` the offset at which its frame ends, `saved[v]` what saving it returned; version 0 is
+    before the first.
     """
 
     directory: Path
@@ -81,6 +82,7 @@ class Known:
     states: list[dict[str, bytes]]
     holders: list[dict[str, int]]
     ends: list[int]
+    saved: list[Version | None]
 
     @property
     def newest(self) -> int:
@@ -113,12 +115,15 @@ def make(directory: Path, versions: int = len(STEPS)) -> Known:
     states: list[dict[str, bytes]] = [{}]
     holders: list[dict[str, int]] = [{}]
     ends = [0]
+    saved: list[Version | None] = [None]
     log = log_path(directory, "a")
     with EventStore.open(directory, model=dict) as store:
         store.save({"id": "b", "n": 1})
         for number, step in enumerate(STEPS[:versions], 1):
-            assert store.save_states("a", step).version == number
+            version = store.save_states("a", step)
+            assert version.version == number
+            saved.append(version)
             states.append(states[-1] | step)
             holders.append(holders[-1] | dict.fromkeys(step, number))
             ends.append(log.stat().st_size)
-    return Known(directory, log, log.read_bytes(), states, holders, ends)
+    return Known(directory, log, log.read_bytes(), states, holders, ends, saved)
