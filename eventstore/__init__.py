@@ -13,7 +13,7 @@ from eventstore.errors import (
     InvalidInputError,
     UnsupportedError,
 )
-from eventstore.index_rows import Page, SessionInfo
+from eventstore.index_rows import Page, SessionInfo, StoreStats
 from eventstore.models.a3s import (
     ArtifactStore,
     Message,
@@ -25,7 +25,7 @@ from eventstore.models.a3s import (
     VerificationReport,
 )
 from eventstore.session_store import SessionStore
-from eventstore.store import EventStore, StoreStats
+from eventstore.store import EventStore
 
 __all__ = [
     "ArtifactStore",

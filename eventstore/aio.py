@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from eventstore.at import At
 from eventstore.commit import Version
 from eventstore.errors import BackendError
-from eventstore.index_rows import Page
+from eventstore.index_rows import Page, StoreStats
 from eventstore.models.a3s import (
     ArtifactStore,
     RunRecord,
@@ -25,7 +25,7 @@ from eventstore.models.a3s import (
     VerificationReport,
 )
 from eventstore.state import STATE_SIZE_MAX
-from eventstore.store import Durability, EventStore, Model, StoreStats
+from eventstore.store import CACHE_SIZE, Durability, EventStore, Model
 
 THREADS_MAX = 32
 """How many calls of one store may wait for the medium at the same time."""
@@ -59,6 +59,7 @@ class AsyncEventStore:
         durability: Durability = "sync",
         create: bool = True,
         state_size_max: int = STATE_SIZE_MAX,
+        cache_size: int = CACHE_SIZE,
     ) -> Self:
         """Return the store at *location*, to be awaited or entered with `async with`."""
         return cls(
@@ -68,6 +69,7 @@ class AsyncEventStore:
                 durability=durability,
                 create=create,
                 state_size_max=state_size_max,
+                cache_size=cache_size,
             )
         )
 

@@ -22,8 +22,10 @@ OPEN_LOGS_MAX = 1024
 class Catalog:
     """Every session of a store; safe to use from several threads."""
 
-    def __init__(self, backend: Backend, *, state_size_max: int) -> None:
-        """Serve the sessions of *backend*."""
+    def __init__(self, backend: Backend, *, state_size_max: int, cache_size: int) -> None:
+        """Serve the sessions of *backend*, holding about *cache_size* bytes to make saves cheap."""
+        self._cache_size = cache_size
+        self._cached: OrderedDict[str, int] = OrderedDict()
         self._backend = backend
         self._state_size_max = state_size_max
         self._guard = threading.Lock()
@@ -44,6 +46,19 @@ class Catalog:
             else:
                 self._logs.move_to_end(session)
             return log
+
+    def account(self, log: Log) -> None:
+        """After a save: keep what all logs hold to make the next saves cheap within bounds."""
+        with self._guard:
+            self._cached[log.session] = log.memory_size
+            self._cached.move_to_end(log.session)
+            surplus = sum(self._cached.values()) - self._cache_size
+            for session in list(self._cached) if surplus > 0 else ():
+                held = self._logs.get(session)
+                if held is None or held.forget_states():
+                    surplus -= self._cached.pop(session)
+                if surplus <= 0:
+                    break
 
     def row(self, log: Log, version: Version, summary: Summary | None) -> Row:
         """Return the index row for a version that was just committed."""

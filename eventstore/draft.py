@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from eventstore.address import address_of, commitment_to
+from eventstore.address import commitment_to
 from eventstore.commit import COMMIT_SIZE_MAX, Commit, Commitment
+from eventstore.content import Content
 from eventstore.errors import InvalidInputError
 from eventstore.frame import FRAME_SIZE_MIN, Header, encode_frame
 from eventstore.log_frames import Entry
+from eventstore.part_writer import Written
 from eventstore.payload import (
     PARTS_MAX,
     Encoding,
     Genesis,
     PartEntry,
-    compress,
     encode_table,
 )
 
@@ -44,40 +45,23 @@ class Head:
 class Change:
     """What a caller wants committed; `time` is nanoseconds since the epoch.
 
-    `states` are parts to write, as JSON bytes, `revived` parts to make current again from where
-    they stand; with `drop`, the parts in neither end with this version.
+    `contents` are parts to write, `revived` parts to make current again from where they stand;
+    with `drop`, the parts in neither end with this version.
     """
 
     kind: str
     time: int
-    states: Mapping[str, bytes] = field(default_factory=dict)
+    contents: Mapping[str, Content] = field(default_factory=dict)
     revived: Mapping[str, PartEntry] = field(default_factory=dict)
     drop: bool = False
     actor: str | None = None
     note: str | None = None
     key: str | None = None
-    addresses: Mapping[str, str] = field(init=False)
-    _bodies: dict[str, bytes] = field(init=False, default_factory=dict)
 
-    def __post_init__(self) -> None:
-        """Address every state once, however often the change is drafted."""
-        addresses = {name: address_of(state) for name, state in self.states.items()}
-        object.__setattr__(self, "addresses", addresses)
-
-    def equals(self, parts: Mapping[str, PartEntry]) -> bool:
-        """Whether the change would leave *parts* as they are."""
-        if self.revived or self.drop or not parts:
-            return False
-        return all(
-            name in parts and parts[name].address == address
-            for name, address in self.addresses.items()
-        )
-
-    def keyframe(self, part: str) -> bytes:
-        """Return the compressed state of a part, made once."""
-        if part not in self._bodies:
-            self._bodies[part] = compress(self.states[part])
-        return self._bodies[part]
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The addresses of the contents, each computed from all of it."""
+        return {name: content.address for name, content in self.contents.items()}
 
 
 @dataclass(frozen=True)
@@ -86,16 +70,31 @@ class Draft:
 
     frame: bytes
     head: Head
+    written: Mapping[str, Written]
 
 
-def draft(head: Head | None, change: Change, genesis: Genesis, *, log: str, upto: int) -> Draft:
-    """Return the frame that *change* makes on *head*; *upto* is the offset known durable.
+def draft(
+    head: Head | None,
+    change: Change,
+    written: Mapping[str, Written],
+    genesis: Genesis,
+    *,
+    log: str,
+    upto: int,
+) -> Draft:
+    """Return the frame that *change* makes on *head*.
 
-    Raises `InvalidInputError` when the commit would be too large.
+    *written* are those of its contents that are not current already; *upto* is the offset known
+    durable. Raises `InvalidInputError` when the commit would be too large.
     """
     position = 0 if head is None else head.end
-    parts = _live_parts({} if head is None else head.parts, change, position)
-    written = {n: row for n, row in parts.items() if n in change.revived or row.holder == position}
+    before = {} if head is None else head.parts
+    parts = {} if change.drop else dict(before)
+    parts.update({name: _revived(row) for name, row in change.revived.items()})
+    parts.update({n: _row(item, before.get(n), position) for n, item in written.items()})
+    if len(parts) > PARTS_MAX:
+        raise InvalidInputError(f"a session has at most {PARTS_MAX} parts", field="parts")
+    new = {name: row for name, row in parts.items() if name in written or name in change.revived}
     commit = Commit(
         log=log,
         seq=1 if head is None else head.version + 1,
@@ -104,7 +103,7 @@ def draft(head: Head | None, change: Change, genesis: Genesis, *, log: str, upto
         time=change.time,
         parts={
             name: Commitment(commitment_to(row.address, genesis.salt), row.size)
-            for name, row in written.items()
+            for name, row in new.items()
         },
         actor=change.actor,
         note=change.note,
@@ -117,13 +116,12 @@ def draft(head: Head | None, change: Change, genesis: Genesis, *, log: str, upto
             hint="shorten the note, the actor or the key",
         )
     rows = {
-        name: row if name in written else PartEntry(Encoding.UNCHANGED, row.holder)
+        name: row if name in new else PartEntry(Encoding.UNCHANGED, row.holder)
         for name, row in parts.items()
     }
     first = genesis if head is None else None
     table = encode_table(first, rows, position)
-    bodies = {name: change.keyframe(name) for name in written if name in change.states}
-    body = b"".join(bodies.values())
+    body = b"".join(written[name].body for name in rows if name in written)
     frame = encode_frame(
         commit.encoded, table, body, seq=commit.seq, position=position, durable_upto=upto
     )
@@ -131,32 +129,28 @@ def draft(head: Head | None, change: Change, genesis: Genesis, *, log: str, upto
     header = Header(position, commit.seq, upto, *sizes, (0, 0, 0))
     assert header.size == len(frame) and header.size >= FRAME_SIZE_MIN, "the frame is as planned"
     entry = Entry(header, commit, first, MappingProxyType(rows), None)
-    return Draft(frame, Head(entry, genesis, MappingProxyType(parts)))
+    return Draft(frame, Head(entry, genesis, MappingProxyType(parts)), written)
 
 
-def _live_parts(
-    before: Mapping[str, PartEntry], change: Change, position: int
-) -> dict[str, PartEntry]:
-    """Return every part that lives after *change*, with where its state will be."""
-    parts = {} if change.drop else dict(before)
-    for name, row in change.revived.items():
-        parts[name] = PartEntry(
-            Encoding.REFERENCE, row.holder, row.address, row.size, row.base, row.holder, row.chain
-        )
-    for name, state in change.states.items():
-        if name in parts and parts[name].address == change.addresses[name]:
-            continue  # What is current already costs nothing.
-        previous = before[name].holder if name in before else position
-        parts[name] = PartEntry(
-            Encoding.KEYFRAME,
-            holder=position,
-            address=change.addresses[name],
-            size=len(state),
-            base=position,
-            previous=previous,
-            stored_size=len(change.keyframe(name)),
-            decoded_size=len(state),
-        )
-    if len(parts) > PARTS_MAX:
-        raise InvalidInputError(f"a session has at most {PARTS_MAX} parts", field="parts")
-    return parts
+def _revived(row: PartEntry) -> PartEntry:
+    """Return the row that refers to where a state stands."""
+    return PartEntry(
+        Encoding.REFERENCE, row.holder, row.address, row.size, row.base, row.holder, row.chain
+    )
+
+
+def _row(item: Written, before: PartEntry | None, position: int) -> PartEntry:
+    """Return the row of a state that is written at *position*, after the one in *before*."""
+    follows = item.encoding is Encoding.DELTA and before is not None
+    return PartEntry(
+        item.encoding,
+        holder=position,
+        address=item.address,
+        size=item.size,
+        base=before.base if follows and before else position,
+        previous=before.holder if before else position,
+        chain=before.chain + 1 if follows and before else 0,
+        stored_size=len(item.body),
+        decoded_size=len(item.decoded),
+        codec=item.codec,
+    )

@@ -98,6 +98,17 @@ class Page:
         return len(self.items)
 
 
+@dataclass(frozen=True, slots=True)
+class StoreStats:
+    """What a store holds; `state_bytes` is what every saved state would take as its own file."""
+
+    sessions: int
+    deleted: int
+    versions: int
+    stored_bytes: int
+    state_bytes: int
+
+
 COLUMNS = tuple(column.name for column in fields(Row))
 
 UPSERT = (

@@ -6,10 +6,13 @@ import os
 from collections.abc import Callable
 
 from eventstore.commit import Version
+from eventstore.content import Content
 from eventstore.draft import Change, Draft, Head, draft
 from eventstore.errors import ConflictError, CorruptError, UnsupportedError
 from eventstore.log_reader import LogReader
-from eventstore.payload import SALT_SIZE, Genesis
+from eventstore.part_writer import PartWriter, Written
+from eventstore.payload import SALT_SIZE, Genesis, PartEntry
+from eventstore.state import decode
 
 _LOG_ID_SIZE = 16
 
@@ -24,31 +27,41 @@ class Log(LogReader):
         """Commit what *decide* returns for the head; durable once this returns.
 
         *decide* is asked again when somebody else saved meanwhile. What it returns instead of a
-        change is returned as it is.
+        change is returned as it is; a change that changes nothing gives the newest version.
         """
         with self._guard:
             head = self.head()
-            decision = decide(head)
-            if not isinstance(decision, Change):
-                return decision
-            made = self._draft(head, decision)
+            made = self._made(head, decide)
+            if not isinstance(made, Draft):
+                return made
             with self._backend.writing(self.session) as size:
                 if size != (0 if head is None else head.end):
                     head = self._refreshed_to_write(size)
-                    decision = decide(head)
-                    if not isinstance(decision, Change):
+                    made = self._made(head, decide)
+                    if not isinstance(made, Draft):
                         if head is not None:
                             self._settle(head)
-                        return decision
-                    made = self._draft(head, decision)
+                        return made
                 self._append(made)
             return self.version_of(made.head.entry)
+
+    def forget_states(self) -> bool:
+        """Give back the memory that makes saves cheap, unless it is in use right now."""
+        if not self._guard.acquire(blocking=False):
+            return False
+        self._writers.clear()
+        self._guard.release()
+        return True
+
+    @property
+    def memory_size(self) -> int:
+        """Bytes of memory held to make saves cheap, about."""
+        return sum(writer.memory_size for writer in self._writers.values())
 
     def saving(self, change: Change, expected: int | None) -> Callable[[Head | None], Decision]:
         """Return what `commit` asks to save *change* on *expected* (0: no session yet; None: any).
 
-        It decides on an earlier version where there is nothing to add: the change equals what is
-        current, or its key was committed before.
+        It decides on the version that was committed under the change's key, if one was.
         """
 
         def decide(head: Head | None) -> Decision:
@@ -57,8 +70,6 @@ class Log(LogReader):
                 return repeated
             if expected is not None:
                 self.check_expected(expected, head)
-            if head is not None and change.equals(head.parts):
-                return self.version_of(head.entry)
             return change
 
         return decide
@@ -98,7 +109,53 @@ class Log(LogReader):
             )
         return version
 
-    def _draft(self, head: Head | None, change: Change) -> Draft:
+    def _made(
+        self, head: Head | None, decide: Callable[[Head | None], Decision]
+    ) -> Draft | Version | None:
+        """Return the draft of what *decide* wants, or what there is instead."""
+        decision = decide(head)
+        if not isinstance(decision, Change):
+            return decision
+        try:
+            written = self._written(head, decision)
+            if head is not None and decision.contents and not written and not decision.revived:
+                return self.version_of(head.entry)
+            return self._draft(head, decision, written)
+        except BaseException:
+            # The writers may have moved on to states that will not be stored.
+            self._writers.clear()
+            raise
+
+    def _written(self, head: Head | None, change: Change) -> dict[str, Written]:
+        """Return how to store those contents of a change that are not current already."""
+        written: dict[str, Written] = {}
+        for part, content in change.contents.items():
+            row = None if head is None else head.parts.get(part)
+            writer = None if row is None or head is None else self._writer(part, row, head.version)
+            if writer is None:
+                self._writers[part] = writer = PartWriter(content)
+                item: Written | None = writer.first()
+            else:
+                item = writer.write(content)
+            if item is not None and (row is None or item.address != row.address):
+                written[part] = item
+        return written
+
+    def _writer(self, part: str, row: PartEntry, seq: int) -> PartWriter | None:
+        """Return the writer whose state is that of *row*, or None if that cannot be read."""
+        writer = self._writers.get(part)
+        if writer is not None and writer.is_stored and writer.holder == row.holder:
+            return writer
+        try:
+            state, chain = self._rebuilt(part, row, seq)
+        except CorruptError:
+            return None  # The new state is stored whole, which needs no old one.
+        value = decode(state, session=self.session, part=part)
+        content = Content(part, value, size_max=self._state_size_max, exact=state)
+        self._writers[part] = writer = PartWriter(content, chain)
+        return writer
+
+    def _draft(self, head: Head | None, change: Change, written: dict[str, Written]) -> Draft:
         """Draft the frame, starting a log where there is none."""
         if head is None:
             log = os.urandom(_LOG_ID_SIZE).hex()
@@ -118,7 +175,7 @@ class Log(LogReader):
                 session=self.session,
                 hint="save with a newer version of this library",
             )
-        return draft(head, change, genesis, log=log, upto=self.settled)
+        return draft(head, change, written, genesis, log=log, upto=self.settled)
 
     def _append(self, made: Draft) -> None:
         """Append the draft and move the head on, or forget the head when the outcome is unclear."""
@@ -133,6 +190,8 @@ class Log(LogReader):
         if self._backend.durable:
             self.settled = made.head.end
         self._move_to(made.head)
+        for part, item in made.written.items():
+            self._writers[part].stored(item, made.head.parts[part])
 
     def _refreshed_to_write(self, size: int) -> Head | None:
         """Return the head while the log's lock is held, cutting a torn tail off first."""

@@ -19,7 +19,13 @@ from eventstore.frame import (
     find_frame,
     last_frame_size,
 )
-from eventstore.payload import Encoding, Genesis, PartEntry, bodies_of, decode_table
+from eventstore.payload import (
+    Encoding,
+    Genesis,
+    PartEntry,
+    bodies_of,
+    decode_table,
+)
 
 _TAIL_SIZE = 64 * 1024
 _HEAD_GUESS = 4096
@@ -75,7 +81,7 @@ class LogFrames:
             tail = self._backend.read(self._session, position, size)
             start = position
         try:
-            with self._placed(position):
+            with placed(self._session, position):
                 return self._decode(tail[position - start :], position)
         except CorruptError:
             return None
@@ -83,7 +89,7 @@ class LogFrames:
     def entry(self, position: int) -> Entry:
         """Return the entry at *position*, all of its frame read and checked."""
         data = self._backend.read(self._session, position, position + _HEAD_GUESS)
-        with self._placed(position):
+        with placed(self._session, position):
             header = decode_header(data, position)
             if header.size > len(data):
                 # Asked first, because room is made for all that is going to be read.
@@ -99,7 +105,7 @@ class LogFrames:
         next commit's `prev`, which is the caller's to compare.
         """
         data = self._backend.read(self._session, position, position + _HEAD_GUESS)
-        with self._placed(position):
+        with placed(self._session, position):
             header = decode_header(data, position)
             if header.head_size > len(data):
                 data = self._backend.read(self._session, position, position + header.head_size)
@@ -113,7 +119,7 @@ class LogFrames:
 
     def position_before(self, position: int) -> int:
         """Return the offset of the frame that ends where another starts."""
-        with self._placed(position - 8):
+        with placed(self._session, position - 8):
             end = self._backend.read(self._session, max(0, position - 8), position)
             size = last_frame_size(end)
             if size is None or size > position:
@@ -163,7 +169,7 @@ class LogFrames:
         """Return the first sound frame that starts at *position* or later."""
         while position < size:
             data = self._backend.read(self._session, position, position + _SEARCH_SIZE)
-            with self._placed(position):
+            with placed(self._session, position):
                 found = find_frame(data, position)
             if found is not None:
                 return decode_header(data[found:], position + found)
@@ -203,7 +209,7 @@ class LogFrames:
                     position,
                 )
             try:
-                with self._placed(position):
+                with placed(self._session, position):
                     header = decode_header(window[position - start :][:HEADER_SIZE], position)
             except CorruptError:
                 return
@@ -235,23 +241,24 @@ class LogFrames:
         found = None if bodies is None else bodies_of(table, bodies)
         return Entry(header, commit, table.genesis, parts, found)
 
-    @contextmanager
-    def _placed(self, position: int) -> Iterator[None]:
-        """Let an error about stored bytes name the session and the place in its log."""
-        try:
-            yield
-        except (CorruptError, UnsupportedError) as error:
-            raise type(error)(
-                error.message,
-                session=self._session,
-                version=error.version,
-                where=f"byte {position}",
-                hint=error.hint,
-            ) from error
-
 
 def check_commitments(entry: Entry, salt: bytes) -> None:
     """Raise `CorruptError` unless the commit commits to the addresses in the table."""
     for name, commitment in entry.commit.parts.items():
         if commitment_to(entry.parts[name].address, salt) != commitment.c:
             raise CorruptError(f"the address of part {name!r} contradicts its commit")
+
+
+@contextmanager
+def placed(session: str, position: int) -> Iterator[None]:
+    """Let an error about stored bytes name the session and the place in its log."""
+    try:
+        yield
+    except (CorruptError, UnsupportedError) as error:
+        raise type(error)(
+            error.message,
+            session=session,
+            version=error.version,
+            where=f"byte {position}",
+            hint=error.hint,
+        ) from error

@@ -10,13 +10,16 @@ from types import MappingProxyType
 
 from eventstore.address import address_of
 from eventstore.backend import Backend
+from eventstore.chain import Chain, rebuild
 from eventstore.commit import PartVersion, Version
 from eventstore.draft import Head
 from eventstore.errors import CorruptError
+from eventstore.log_chain import ChainReader
 from eventstore.log_frames import Entry, LogFrames
 from eventstore.log_parts import LogParts
 from eventstore.log_tail import Tail, find_tail
-from eventstore.payload import Encoding, PartEntry, decompress
+from eventstore.part_writer import PartWriter
+from eventstore.payload import PartEntry
 
 
 class LogReader:
@@ -49,6 +52,7 @@ class LogReader:
         self._damaged_size = 0
         self._positions: dict[int, int] | None = None
         self._keys: dict[str, int] | None = None
+        self._writers: dict[str, PartWriter] = {}
 
     def head(self) -> Head | None:
         """Return the newest entry, durable by the time it is returned; None for an empty log.
@@ -151,7 +155,7 @@ class LogReader:
                 parts = self.parts_at(seq)
         with self._about(seq):
             row = parts.get(part)
-        return None if row is None else self._rebuild(part, row, seq)
+        return None if row is None else self._rebuilt(part, row, seq)[0]
 
     def _move_to(self, head: Head) -> Head:
         """Make *head* the one that is known, and note what later calls look up."""
@@ -167,6 +171,7 @@ class LogReader:
         """Drop everything cached, so that the next call asks the medium."""
         self._head = self._positions = self._keys = None
         self._parts.clear()
+        self._writers.clear()
 
     def _settle(self, head: Head) -> None:
         """Make durable what a killed writer may have left only in the page cache."""
@@ -261,17 +266,14 @@ class LogReader:
                 raise CorruptError("its frame is another's")
         return entry
 
-    def _rebuild(self, part: str, row: PartEntry, seq: int) -> bytes:
-        """Decode the body that holds a state and check it against its address."""
+    def _rebuilt(self, part: str, row: PartEntry, seq: int) -> tuple[bytes, Chain]:
+        """Rebuild a state from its keyframe on, and check it against its address."""
         with self._about(seq):
-            entry = self._frames.entry(row.holder)
-            held = entry.parts.get(part)
-            if held is None or entry.bodies is None or held.encoding is not Encoding.KEYFRAME:
-                raise CorruptError(f"part {part!r} is not where the log says")
-            state = decompress(entry.bodies[part], held.decoded_size, self._state_size_max)
+            steps = ChainReader(self._backend, self.session, part, row).steps()
+            state, chain = rebuild(steps, row.size, self._state_size_max)
             if address_of(state) != row.address:
                 raise CorruptError(f"part {part!r} does not hash to its address")
-        return state
+        return state, chain
 
     @contextmanager
     def _about(self, seq: int) -> Iterator[None]:

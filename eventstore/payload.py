@@ -19,18 +19,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-import zstandard
-
 from eventstore.address import ADDRESS_SIZE
 from eventstore.errors import CorruptError, UnsupportedError
+from eventstore.leb128 import Reader, put
 
 SALT_SIZE = 32
 PARTS_MAX = 64
 """How many parts a session may have."""
 
 _ID_SIZE_MAX = 1024
-_WINDOW_SIZE_MAX = 2**31
-_LEVEL = 3
 
 
 class Encoding(IntEnum):
@@ -50,7 +47,20 @@ class Codec(IntEnum):
     """How a body is stored."""
 
     NONE = 0
+    """There is none."""
     ZSTD = 1
+    """One zstd frame that states its content size."""
+    ZSTD_STARTED = 2
+    """The beginning of a zstd frame whose dictionary is the end of the bodies before it."""
+    ZSTD_CONTINUED = 3
+    """A continuation of the zstd frame that the part's previous body is a piece of."""
+
+
+_CODECS = {
+    Encoding.KEYFRAME: {Codec.ZSTD},
+    Encoding.DELTA: {Codec.ZSTD_STARTED, Codec.ZSTD_CONTINUED},
+    Encoding.REFERENCE: {Codec.NONE},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,7 @@ class PartEntry:
     chain: int = 0
     stored_size: int = 0
     decoded_size: int = 0
+    codec: Codec = Codec.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,30 +98,6 @@ class Table:
 
     genesis: Genesis | None
     entries: Mapping[str, PartEntry]
-
-
-def compress(state: bytes) -> bytes:
-    """Return *state* as one zstd frame that states its content size."""
-    return zstandard.ZstdCompressor(level=_LEVEL).compress(state)
-
-
-def decompress(body: bytes, size: int, size_max: int) -> bytes:
-    """Return the *size* bytes that *body* decodes to, never allocating more than that.
-
-    Raises `CorruptError` when the body claims or gives another size, or is not zstd.
-    """
-    if size > size_max:
-        raise CorruptError(f"a body claims {size} bytes, more than the limit of {size_max}")
-    try:
-        if zstandard.frame_content_size(body) != size:
-            raise CorruptError("a body's size contradicts its table")
-        decoder = zstandard.ZstdDecompressor(max_window_size=_WINDOW_SIZE_MAX)
-        state = decoder.decompress(body, max_output_size=size, allow_extra_data=False)
-    except (zstandard.ZstdError, MemoryError) as error:
-        raise CorruptError("a body does not decompress") from error
-    if len(state) != size:
-        raise CorruptError("a body's size contradicts its table")
-    return state
 
 
 def encode_table(genesis: Genesis | None, entries: Mapping[str, PartEntry], position: int) -> bytes:
@@ -128,7 +115,7 @@ def encode_table(genesis: Genesis | None, entries: Mapping[str, PartEntry], posi
         out += encoded
         out.append(entry.encoding)
         if entry.encoding is Encoding.UNCHANGED:
-            _put(out, position - entry.holder)
+            put(out, position - entry.holder)
         else:
             _put_entry(out, entry, position)
     return bytes(out)
@@ -136,19 +123,18 @@ def encode_table(genesis: Genesis | None, entries: Mapping[str, PartEntry], posi
 
 def _put_entry(out: bytearray, entry: PartEntry, position: int) -> None:
     """Append the fields of an entry that is not `unchanged`."""
-    has_body = entry.encoding is not Encoding.REFERENCE
-    out.append(Codec.ZSTD if has_body else Codec.NONE)
+    out.append(entry.codec)
     out += bytes.fromhex(entry.address)
-    _put(out, position - entry.base)
-    _put(out, position - entry.previous)
-    _put(out, entry.chain)
-    _put(out, entry.stored_size)
-    _put(out, entry.decoded_size)
+    put(out, position - entry.base)
+    put(out, position - entry.previous)
+    put(out, entry.chain)
+    put(out, entry.stored_size)
+    put(out, entry.decoded_size)
 
 
 def decode_table(data: bytes, position: int) -> Table:
     """Return the table of the frame at *position*; raise `CorruptError` for anything malformed."""
-    reader = _Reader(data)
+    reader = Reader(data, "a payload table")
     genesis = None
     flag = reader.byte()
     if flag == 1:
@@ -170,7 +156,7 @@ def decode_table(data: bytes, position: int) -> Table:
     return Table(genesis, entries)
 
 
-def _entry(reader: _Reader, position: int) -> PartEntry:
+def _entry(reader: Reader, position: int) -> PartEntry:
     """Read one entry after its name."""
     encoding = reader.byte()
     if encoding == Encoding.UNCHANGED:
@@ -178,14 +164,16 @@ def _entry(reader: _Reader, position: int) -> PartEntry:
     if encoding > Encoding.REFERENCE:
         raise UnsupportedError(f"part encoding {encoding} is not known here")
     codec = reader.byte()
-    if codec != (Codec.NONE if encoding == Encoding.REFERENCE else Codec.ZSTD):
+    if codec not in _CODECS[Encoding(encoding)]:
         raise UnsupportedError(f"codec {codec} of a part is not known here")
     address = reader.take(ADDRESS_SIZE).hex()
     base = _back(reader, position)
     previous = _back(reader, position)
     chain, stored, decoded = reader.number(), reader.number(), reader.number()
     holder = previous if encoding == Encoding.REFERENCE else position
-    return PartEntry(Encoding(encoding), holder, address, 0, base, previous, chain, stored, decoded)
+    return PartEntry(
+        Encoding(encoding), holder, address, 0, base, previous, chain, stored, decoded, Codec(codec)
+    )
 
 
 def bodies_of(table: Table, bodies: bytes) -> dict[str, bytes]:
@@ -201,16 +189,17 @@ def bodies_of(table: Table, bodies: bytes) -> dict[str, bytes]:
     return found
 
 
-def _put(out: bytearray, number: int) -> None:
-    """Append *number* as unsigned LEB128."""
-    assert number >= 0, "only natural numbers are stored"
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
+def body_offset(table: Table, part: str) -> int:
+    """Return where the body of *part* starts among the bodies."""
+    offset = 0
+    for name, entry in table.entries.items():
+        if name == part:
+            break
+        offset += entry.stored_size
+    return offset
 
 
-def _back(reader: _Reader, position: int, *, nearest: int = 0) -> int:
+def _back(reader: Reader, position: int, *, nearest: int = 0) -> int:
     """Read a distance and return the log offset that far before *position*."""
     distance = reader.number()
     if not nearest <= distance <= position:
@@ -224,40 +213,3 @@ def _text(data: bytes) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         raise CorruptError("a payload table holds text that is not UTF-8") from error
-
-
-class _Reader:
-    """Bytes read from front to back, never past their end."""
-
-    def __init__(self, data: bytes) -> None:
-        """Start at the first byte."""
-        self._data = data
-        self._at = 0
-
-    @property
-    def at_end(self) -> bool:
-        """Whether everything was read."""
-        return self._at == len(self._data)
-
-    def take(self, size: int) -> bytes:
-        """Return the next *size* bytes."""
-        taken = self._data[self._at : self._at + size]
-        if len(taken) != size:
-            raise CorruptError("a payload table is cut short")
-        self._at += size
-        return taken
-
-    def byte(self) -> int:
-        """Return the next byte as a number."""
-        return self.take(1)[0]
-
-    def number(self) -> int:
-        """Return the next unsigned LEB128 number, at most 63 bits of it."""
-        number = shift = 0
-        while shift < 63:
-            byte = self.byte()
-            number |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return number
-            shift += 7
-        raise CorruptError("a payload table holds a number that is too large")

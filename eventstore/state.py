@@ -68,9 +68,7 @@ def encode(value: Any, *, part: str, size_max: int = STATE_SIZE_MAX) -> bytes:
     """
     try:
         _check(value, 1)
-        state = json.dumps(
-            value, default=_members, ensure_ascii=False, separators=(",", ":")
-        ).encode()
+        state = _encoder.encode(value).encode()
     except _RefusedError as error:
         field = ".".join([part, *reversed(error.path)])
         raise InvalidInputError(error.reason, field=field) from None
@@ -83,15 +81,27 @@ def encode(value: Any, *, part: str, size_max: int = STATE_SIZE_MAX) -> bytes:
         raise InvalidInputError(
             f"cannot be written as JSON ({type(error).__name__})", field=part
         ) from None
-    _check_size(len(state), part, size_max)
+    check_size(len(state), part, size_max)
     return state
+
+
+def text(value: Any, depth: int) -> bytes:
+    """Return the JSON text of a value inside a state, *depth* levels deep.
+
+    Raises `InvalidInputError` for what `encode` refuses, naming no field.
+    """
+    try:
+        _check(value, depth)
+        return _encoder.encode(value).encode()
+    except (_RefusedError, ValueError, TypeError, RecursionError) as error:
+        raise InvalidInputError(f"cannot be written as JSON ({type(error).__name__})") from None
 
 
 def check_bytes(state: bytes, *, part: str, size_max: int = STATE_SIZE_MAX) -> Any:
     """Return the value of a state given as bytes, refusing what `encode` would not write."""
     if not isinstance(state, bytes | bytearray | memoryview):
         raise InvalidInputError(f"is {type(state).__name__}, not bytes", field=part)
-    _check_size(len(state), part, size_max)
+    check_size(len(state), part, size_max)
     bare = _STRING.sub(b"", state)
     if _SPACE.search(bare):
         raise InvalidInputError("has white space between tokens", field=part)
@@ -171,6 +181,11 @@ def _members(record: Record) -> dict[str, Any]:
     return record.to_object()
 
 
+_encoder = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, separators=(",", ":"), default=_members
+)
+
+
 def _check(value: Any, depth: int) -> None:
     """Raise `_RefusedError` for what JSON cannot say."""
     if value is None or isinstance(value, str | bool | int):
@@ -233,7 +248,7 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _check_size(size: int, part: str, size_max: int) -> None:
+def check_size(size: int, part: str, size_max: int) -> None:
     """Refuse a state over the limit."""
     if size > size_max:
         raise InvalidInputError(

@@ -7,7 +7,6 @@ import os
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -19,9 +18,10 @@ from eventstore.backend import Backend
 from eventstore.backends.registry import open_backend
 from eventstore.catalog import Catalog
 from eventstore.commit import SESSION, Version, check_part_name
+from eventstore.content import Content
 from eventstore.draft import Change, Head
-from eventstore.errors import BackendError, InvalidInputError
-from eventstore.index_rows import Page, Query
+from eventstore.errors import BackendError, ConflictError, InvalidInputError
+from eventstore.index_rows import Page, Query, StoreStats
 from eventstore.input import (
     Remarks,
     check_id,
@@ -47,24 +47,16 @@ from eventstore.parts import (
     TRACE_EVENTS,
     VERIFICATION_REPORTS,
 )
-from eventstore.state import STATE_SIZE_MAX, check_bytes, decode, decode_as, dumped, encode, plain
+from eventstore.state import STATE_SIZE_MAX, check_bytes, decode, decode_as, dumped, plain
 from eventstore.views import Summary, summary_of
 
 Durability = Literal["sync", "unsafe_os"]
 Model = type[BaseModel] | type[dict[str, Any]]
 
+CACHE_SIZE = 64 * 1024 * 1024
+"""Bytes of memory that newest states may take to make saves cheap, unless told otherwise."""
+
 _DURABILITIES = ("sync", "unsafe_os")
-
-
-@dataclass(frozen=True, slots=True)
-class StoreStats:
-    """What a store holds; `state_bytes` is what every saved state would take as its own file."""
-
-    sessions: int
-    deleted: int
-    versions: int
-    stored_bytes: int
-    state_bytes: int
 
 
 class EventStore:
@@ -78,6 +70,7 @@ class EventStore:
         *,
         model: Model = SessionData,
         state_size_max: int = STATE_SIZE_MAX,
+        cache_size: int = CACHE_SIZE,
         reopen: tuple[Any, ...] | None = None,
     ) -> None:
         """Serve *backend*; most callers want `EventStore.open`."""
@@ -86,7 +79,8 @@ class EventStore:
         self._type: TypeAdapter[Any] | None = None if model is dict else TypeAdapter(model)
         self._state_size_max = state_size_max
         self._reopen = reopen
-        self._catalog = Catalog(backend, state_size_max=state_size_max)
+        self._cache_size = cache_size
+        self._catalog = self._new_catalog()
         self._closed = False
         _open_stores.add(self)
 
@@ -99,13 +93,15 @@ class EventStore:
         durability: Durability = "sync",
         create: bool = True,
         state_size_max: int = STATE_SIZE_MAX,
+        cache_size: int = CACHE_SIZE,
     ) -> Self:
         """Open the store at *location*: a directory, `file://…`, or `memory://`.
 
         A directory that is missing or empty becomes a store if *create* allows; its parent must be
         there. *model* is what sessions are: any pydantic model with an `id`, or `dict` for plain
         JSON. With *durability* `sync` a save is durable when it returns, with `unsafe_os` only
-        after `sync()`. Raises `InvalidInputError`, `BackendError`, `UnsupportedError`.
+        after `sync()`. *cache_size* is about how many bytes of memory may hold newest states, to
+        make saves cheap. Raises `InvalidInputError`, `BackendError`, `UnsupportedError`.
         """
         if durability not in _DURABILITIES:
             raise InvalidInputError(
@@ -114,11 +110,13 @@ class EventStore:
         if not (model is dict or (isinstance(model, type) and issubclass(model, BaseModel))):
             raise InvalidInputError("is neither dict nor a pydantic model", field="model")
         backend = open_backend(location, create=create, durable=durability == "sync")
-        reopen = (str(backend.directory), model, durability, state_size_max)
+        sizes = {"state_size_max": state_size_max, "cache_size": cache_size}
+        reopen = (str(backend.directory), model, durability, sizes)
         return cls(
             backend,
             model=model,
             state_size_max=state_size_max,
+            cache_size=cache_size,
             reopen=None if backend.directory is None else reopen,
         )
 
@@ -182,12 +180,12 @@ class EventStore:
             RUN_RECORDS: run_records,
             VERIFICATION_REPORTS: verification_reports,
         }
-        states = {SESSION: encode(document, part=SESSION, size_max=self._state_size_max)}
+        contents = {SESSION: self._content(SESSION, document)}
         given = {name: value for name, value in values.items() if value is not None}
-        states |= self._states(given | own_parts(parts, taken={SESSION, *given}))
+        contents |= self._contents(given | own_parts(parts, taken={SESSION, *given}))
         return self._commit(
             check_id(id_of(session, document) if id is None else id),
-            states,
+            contents,
             remarks(actor, note, key),
             expected,
             summary_of(document),
@@ -240,7 +238,9 @@ class EventStore:
         if self._model is not dict:
             refuse_secrets(values.get(SESSION))
         summary = summary_of(values[SESSION]) if SESSION in values else None
-        exact = {name: bytes(state) for name, state in states.items()}
+        exact = {
+            name: self._content(name, value, bytes(states[name])) for name, value in values.items()
+        }
         return self._commit(check_id(id), exact, remarks(actor, note, key), expected, summary)
 
     def load(self, id: str, *, at: At | None = None, model: Model | None = None) -> Any:
@@ -418,14 +418,18 @@ class EventStore:
         value = plain(session, part=SESSION)
         return value if self._type is None else dumped(self._type, value, part=SESSION)
 
-    def _states(self, values: Mapping[str, Any]) -> dict[str, bytes]:
-        """Return the states of parts other than the session."""
-        states = {}
+    def _contents(self, values: Mapping[str, Any]) -> dict[str, Content]:
+        """Return the contents of parts other than the session."""
+        contents = {}
         for name, value in values.items():
             kind = PART_TYPES.get(check_part_name(name))
             checked = plain(value, part=name) if kind is None else dumped(kind, value, part=name)
-            states[name] = encode(checked, part=name, size_max=self._state_size_max)
-        return states
+            contents[name] = self._content(name, checked)
+        return contents
+
+    def _content(self, part: str, value: Any, exact: bytes | None = None) -> Content:
+        """Return what a part is to hold."""
+        return Content(part, value, size_max=self._state_size_max, exact=exact)
 
     def _save_part(
         self,
@@ -439,20 +443,20 @@ class EventStore:
         key: str | None = None,
     ) -> Version:
         """Save one part other than the session."""
-        states = self._states({part: value})
-        return self._commit(check_id(id), states, remarks(actor, note, key), expected, None)
+        contents = self._contents({part: value})
+        return self._commit(check_id(id), contents, remarks(actor, note, key), expected, None)
 
     def _commit(
         self,
         id: str,
-        states: dict[str, bytes],
+        contents: dict[str, Content],
         notes: Remarks,
         expected: int | Version | None,
         summary: Summary | None,
     ) -> Version:
-        """Commit states, checked before, as one version."""
+        """Commit contents as one version."""
         wanted = version_number(expected, id)
-        change = Change("save", time.time_ns(), states, **notes)
+        change = Change("save", time.time_ns(), contents, **notes)
         log = self._log(id)
         version = self._apply(log, log.saving(change, wanted), summary)
         assert version is not None, "a save always has a version"
@@ -468,8 +472,12 @@ class EventStore:
             version = log.commit(decide)
             if version is not None and log.end != before:
                 row = self._catalog.row(log, version, summary)
+                self._catalog.account(log)
             unclear = False
             return version
+        except (ConflictError, InvalidInputError):
+            unclear = False
+            raise
         finally:
             index.tell(log.session, row, unclear=unclear)
 
@@ -501,7 +509,13 @@ class EventStore:
         """Start afresh in a forked child, which shares the parent's open files."""
         self._catalog.abandon()
         self._backend.abandon()
-        self._catalog = Catalog(self._backend, state_size_max=self._state_size_max)
+        self._catalog = self._new_catalog()
+
+    def _new_catalog(self) -> Catalog:
+        """Return a catalog that knows nothing yet."""
+        return Catalog(
+            self._backend, state_size_max=self._state_size_max, cache_size=self._cache_size
+        )
 
 
 _open_stores: weakref.WeakSet[EventStore] = weakref.WeakSet()
@@ -518,9 +532,11 @@ os.register_at_fork(after_in_child=_renew_stores)
 
 
 def _reopened(
-    kind: type[EventStore], location: str, model: Model, durability: Durability, size_max: int
+    kind: type[EventStore],
+    location: str,
+    model: Model,
+    durability: Durability,
+    sizes: dict[str, int],
 ) -> EventStore:
     """Open a store again from what `__reduce__` gave."""
-    return kind.open(
-        location, model=model, durability=durability, create=False, state_size_max=size_max
-    )
+    return kind.open(location, model=model, durability=durability, create=False, **sizes)

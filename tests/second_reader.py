@@ -5,43 +5,31 @@ import re
 import struct
 import sys
 from collections import namedtuple
-from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace as Log
 
 import zstandard
 from blake3 import blake3
 
-LIMIT = 1 << 30  # the largest state that this reader decodes
-MAGIC, END_MARK, ZSTD = b"\x89ESL", b"LSE\x89", b"\x28\xb5\x2f\xfd"
+MAGIC, END_MARK, LIMIT = b"\x89ESL", b"LSE\x89", 1 << 30  # of what this reader decodes
+LAST, CODECS = {"parts", "actor", "note", "key", "ref"}, ((1, 1), (2, 2), (2, 3), (3, 0))
+WHOLE = {"parse_int": lambda n: range(1 << 63)[int(n)], "parse_float": int, "parse_constant": int}
 HEX32, HEX64, INT, NAME = '"[0-9a-f]{32}"', '"[0-9a-f]{64}"', "[0-9]+", "[a-z][a-z0-9_.-]{0,63}"
 KIND = "save|delete|undelete|restore|fork|erase|hold|release|compact|note"
 TEXT, PART = r'"(?:[^"\\]|\\.)*"', rf'"{NAME}":\{{"c":{HEX64},"size":{INT}\}}'
 COMMIT = re.compile(
     rf'\{{"v":1,"log":{HEX32},"seq":{INT},"prev":(?:null|{HEX64}),"kind":"(?:{KIND})",'
     rf'"time":{INT},"parts":\{{(?:{PART}(?:,{PART})*)?\}}'
-    rf'(?:,"actor":{TEXT})?(?:,"note":{TEXT})?(?:,"key":{TEXT})?(?:,"ref":(?P<ref>\{{.*\}}))?\}}'
+    rf'(?:,"actor":{TEXT})?(?:,"note":{TEXT})?(?:,"key":{TEXT})?(?:,"ref":\{{.*\}})?\}}'
 )
-ORIGIN = rf'\{{"log":{HEX32},"seq":{INT},"commit":{HEX64}\}}'
-REF = {"fork": ORIGIN, "restore": rf'\{{"seq":{INT}\}}'}
-NO_SPACE = re.compile(rb'(?:[^\s"]++|"(?:[^"\\]++|\\.)*+")*+')
 DEVICE = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
 Version = namedtuple("Version", "seq id commit parts")  # parts: the state of every live part
+Held = namedtuple("Held", "state base chain total text context pieces")  # under encoding 1 or 2
 
 
-class Unreadable(Exception):  # noqa: N818
+class Unreadable(ValueError):  # noqa: N818
     """The bytes are damaged, or are something that the format forbids."""
-
-
-@dataclass
-class Log:
-    """A log's identity, its versions, and where its torn tail begins, if it has one."""
-
-    session: str = ""
-    id: str = ""
-    salt: bytes = b""
-    versions: list[Version] = field(default_factory=list)
-    torn: int | None = None
 
 
 def need(holds: object, reason: str) -> None:
@@ -74,83 +62,108 @@ def sound_frame(data: bytes, at: int) -> tuple[dict, str, BytesIO, BytesIO, int,
     need(version == 1 and not required, "a format version or a required feature is not known")
     table, bodies, end = at + 40 + c, at + 40 + c + t, at + 40 + c + t + b
     tail = blake3(data[at:end]).digest() + struct.pack("<Q", end + 40 - at)[:4] + END_MARK
-    if durable > at or data[end : end + 40] != tail:
+    if durable > at or end + 40 - at >= 1 << 32 or data[end : end + 40] != tail:
         return None
     raw, streams = data[at + 40 : table], (BytesIO(data[table:bodies]), BytesIO(data[bodies:end]))
-    form, commit = COMMIT.fullmatch(raw.decode()), json.loads(raw)
+    commit = json.loads(raw, **WHOLE)
     again = json.dumps(commit, ensure_ascii=False, separators=(",", ":")).encode()
-    need(form and again == raw, "the commit is not in canonical form")
-    need(re.fullmatch(REF.get(commit["kind"], ".*"), form["ref"] or ""), "the commit's ref")
-    frame = (commit, blake3(raw).hexdigest(), *streams, end + 40, durable)
-    return frame if commit["seq"] == seq else None
+    need(COMMIT.fullmatch(raw.decode()) and [*commit][-1] in LAST and again == raw, "its form")
+    same = commit["seq"] == seq
+    return (commit, blake3(raw).hexdigest(), *streams, end + 40, durable) if same else None
 
 
-def decode(body: bytes, size: int) -> bytes:
-    """Decode the body of a keyframe and check that it is a state (sections 1 and 4)."""
-    about = zstandard.get_frame_parameters(body)
-    need(body[:4] == ZSTD and about.dict_id == 0 and about.content_size == size <= LIMIT, "a body")
-    state = zstandard.ZstdDecompressor().decompress(body, size, allow_extra_data=False)
-    value = json.loads(state.decode(), parse_int=str, parse_constant=int)  # int("NaN") raises
-    json.dumps(value, ensure_ascii=False).encode()  # raises for lone surrogates
-    need(NO_SPACE.fullmatch(state), "white space in a state")
-    return state
+def decode(body: bytes, size: int, context: bytes | None, pieces: tuple) -> bytes:
+    """Decode a keyframe's body, or a delta's, which comes behind other pieces of a zstd frame."""
+    if context is None:
+        need(zstandard.frame_content_size(body) == size <= LIMIT, "a keyframe's size")
+        return zstandard.ZstdDecompressor().decompress(body, size, allow_extra_data=False)
+    text = zstandard.ZstdCompressionDict(context, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+    stream, out = zstandard.ZstdDecompressor(dict_data=text).decompressobj(), b""
+    stream.decompress(b"".join(pieces))
+    for at in range(0, len(body), 64):  # few blocks at a time, each of at most 128 KiB
+        out += stream.decompress(body[at : at + 64])
+        need(len(out) <= size <= LIMIT and not stream.eof, "a delta's size, or its zstd frame ends")
+    return out
 
 
-def read_frame(log: Log, at: int, frame: tuple, held: dict[int, dict[str, bytes | None]]) -> None:
-    """Add a sound frame's version; `held` has the parts of each frame, with keyframes' states."""
+def patch(delta: bytes, old: bytes, size: int) -> bytes:
+    """Return what a decoded delta makes of the previous state."""
+    source, new, at = BytesIO(delta), bytearray(), 0
+    for skip, copied, inserted in [[leb(source) for _ in "123"] for _ in range(leb(source))]:
+        at += -(skip + 1 >> 1) if skip & 1 else skip >> 1
+        need(0 <= at <= at + copied <= len(old), "a copy from outside the previous state")
+        need(len(new) + copied + inserted <= min(size, LIMIT), "a delta that makes too much")
+        new += old[at : at + copied] + take(source, inserted)
+        at += copied
+    need(len(new) == size and not source.read(), "a delta that makes too little")
+    return bytes(new)
+
+
+def read_entry(log: Log, at: int, name: str, claim: dict, table: BytesIO, bodies: BytesIO) -> Held:
+    """Read an entry of encoding 1, 2 or 3 from behind its name and check the state it sets."""
+    encoding, codec, address = *take(table, 2), take(table, 32)
+    base, previous, chain, stored, size = (leb(table) for _ in range(5))
+    body, up = take(bodies, stored), log.held.get(at - previous, {}).get(name)
+    need(up or encoding == 1 > previous, "a previous that leads nowhere")
+    need(encoding == 3 or up is log.live.get(name), "a previous that is not the version before")
+    known = (encoding, codec) in CODECS and (codec != 3 or up.context is not None)
+    need(known and (encoding < 3 or stored == size == 0), "an encoding, a codec, a reference")
+    part = up if encoding > 1 else Held(b"", at, -1, 0, b"", None, ())
+    links = part.base, part.chain + (encoding != 3)
+    need((at - base, chain) == links and chain <= 1024, "a base or a chain")
+    if encoding < 3:
+        context, pieces = {1: (None, ()), 2: (part.text, ()), 3: part[5:]}[codec]
+        out = decode(body, size, context, pieces)
+        state = patch(out, up.state, claim["size"]) if encoding == 2 else out
+        total, text = part.total + len(out), (part.text + out)[-131072:]
+        need(len(out) == size and total <= 4 * len(state) + 65536, "what a chain decodes to")
+        part = log.held[at][name] = Held(state, *links, total, text, context, (*pieces, body))
+    commitment = {"c": blake3(address, key=log.salt).hexdigest(), "size": len(part.state)}
+    need(blake3(part.state).digest() == address and claim == commitment, "an address, a claim")
+    return part
+
+
+def read_frame(log: Log, at: int, frame: tuple) -> None:
+    """Add the version of a sound frame to a log."""
     commit, commit_id, table, bodies = frame[:4]
-    before = log.versions[-1].parts if log.versions else {}
     need(take(table, 1)[0] == (not log.versions), "the genesis of the table")
     if not log.versions:
         log.id, log.salt = commit["log"], take(table, 32)
-        log.session = take(table, int.from_bytes(take(table, 2), "little")).decode()
+        need(1 <= (size := int.from_bytes(take(table, 2), "little")) <= 1024, "the id's size")
+        log.session = take(table, size).decode()
     need((commit["log"], commit["seq"]) == (log.id, len(log.versions) + 1), "the log or the seq")
-    parts, unchanged, held[at] = {}, {}, {}
-    need((count := take(table, 1)[0]) <= 64, "more than 64 entries")
-    for _ in range(count):
+    now, claims, log.held[at] = {}, dict(commit["parts"]), {}
+    for _ in range(take(table, 1)[0]):
         name = take(table, take(table, 1)[0]).decode()
-        need(re.fullmatch(NAME, name) and name not in parts, "a part's name, or it comes twice")
-        encoding = take(table, 1)[0]
-        if encoding == 0:
-            state = unchanged[name] = held.get(at - leb(table), {}).get(name)
-            need(state, "an unchanged part that leads nowhere")
+        need(re.fullmatch(NAME, name) and name not in now, "a part's name, or it comes twice")
+        if claim := claims.pop(name, None):
+            now[name] = read_entry(log, at, name, claim, table, bodies)
         else:
-            codec, address = take(table, 1)[0], take(table, 32)
-            base, previous, chain, stored, size = (leb(table) for _ in range(5))
-            source, body = held.get(at - previous, {}), take(bodies, stored)
-            known = (1, 1, 0, 0), (3, 0, 0, 0), (3, 0, 0, previous)
-            need((encoding, codec, chain, base) in known, "an encoding, codec, chain or base")
-            need(name in (source if previous else {name} - before.keys()), "a previous")
-            state = decode(body, size) if encoding == 1 else source.get(name)
-            need(state and size in (len(state), 0) and (encoding == 1 or not body), "a reference")
-            need(blake3(state).digest() == address, "a state's address")
-            commitment = {"c": blake3(address, key=log.salt).hexdigest(), "size": len(state)}
-            need(commit["parts"].get(name) == commitment, "a commitment or a size")
-        parts[name], held[at][name] = state, state if encoding == 1 else None
-    need(not table.read() + bodies.read(), "bytes that are left over")
-    need(parts.keys() - unchanged.keys() == commit["parts"].keys(), "the parts that are set")
-    if commit["kind"] in ("undelete", "restore"):
-        for name, state in parts.items():
-            need(any(v.parts.get(name) == state for v in log.versions), "a state that never was")
-    else:
-        stay = {name: before[name] for name in before.keys() - commit["parts"].keys()}
-        need(parts == {} if commit["kind"] == "delete" else unchanged == stay, "what stays")
+            need(take(table, 1) == b"\0", "a part that the commit does not set")
+            now[name] = part = log.held.get(at - leb(table), {}).get(name)
+            need(part and part.state == getattr(log.live.get(name), "state", None), "a change")
+    need(len(now) <= 64 and not (claims or table.read() or bodies.read()), "too much")
+    log.gone = log.live if commit["kind"] == "delete" else log.gone
+    due = {"delete": {}, "undelete": log.gone}.get(commit["kind"], now)
+    need(now == due, "the parts of a delete or an undelete")
+    log.live, parts = now, {name: part.state for name, part in now.items()}
     log.versions.append(Version(commit["seq"], commit_id, commit, parts))
 
 
 def read_log(data: bytes) -> Log:
     """Read a log and check all of it."""
     need(data, "an empty file is no log")
-    log, at, last, held = Log(), 0, None, {}
+    log, at = Log(session="", id="", salt=b"", versions=[], held={}, live={}, gone=0, last=None), 0
     try:
-        while (frame := sound_frame(data, at)) and frame[0]["prev"] == last:
-            read_frame(log, at, frame, held)
-            at, last = frame[4], frame[1]
-        log.torn, later = at if at < len(data) else None, at
+        while (frame := sound_frame(data, at)) and frame[0]["prev"] == log.last:
+            need(frame[5] == at or frame[5] in log.held, "a durable_upto inside a frame")
+            read_frame(log, at, frame)
+            at, log.last = frame[4], frame[1]
+        log.torn, later = at if at < len(data) else None, at - 1
         while (later := data.find(MAGIC, later + 1)) >= 0:
             frame = sound_frame(data, later)
-            need(not frame or frame[5] <= at, f"damaged at {at}, which was durable")
-    except (ValueError, RecursionError, zstandard.ZstdError) as error:
+            need(not frame or (frame[5] <= at and frame[4] < len(data)), f"damaged at {at}")
+    except (ValueError, IndexError, RecursionError, zstandard.ZstdError) as error:
         raise Unreadable(str(error)) from error
     return log
 
@@ -166,35 +179,22 @@ def log_path(session: str) -> str:
 
 def read_store(path: str | Path) -> dict[str, Log]:
     """Read all logs of a store that have a version, by session id."""
+    logs, file, files = {}, Path(path) / "format.json", "logs/[0-9a-f][0-9a-f]/*.log"
     try:
-        about = json.loads((Path(path) / "format.json").read_bytes())
-        form = [about["format"], about["version"], about["store"], about.get("required", [])]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise Unreadable("format.json") from error
-    known = rf'\["eventstore", 1, {HEX32}, \[\]\]'
-    need(re.fullmatch(known, json.dumps(form)), "format.json: its members, or a required feature")
-    logs = {}
-    for file in sorted(Path(path).glob("logs/*/*.log")):
-        try:
-            log = read_log(data) if (data := file.read_bytes()) else Log()
-            here = file == Path(path) / log_path(log.session)
-            need(here or not log.versions, f"the name of the log of {log.session}")
-        except Unreadable as error:
-            raise Unreadable(f"{file}: {error}") from error
-        logs |= {log.session: log} if log.versions else {}
+        about = {} if file.is_symlink() else json.loads(file.read_bytes())
+        form = [about.get(name, []) for name in ("format", "version", "store", "required")]
+        need(re.fullmatch(rf'\["eventstore", 1, {HEX32}, \[\]\]', json.dumps(form)), "its form")
+        for file in sorted(Path(path).glob(files)):
+            known = file.is_file() and not any(p.is_symlink() for p in [file, *file.parents][:3])
+            if known and (data := file.read_bytes()) and (log := read_log(data)).versions:
+                need(file == Path(path) / log_path(log.session), f"the name of {log.session}")
+                logs[log.session] = log
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise Unreadable(f"{file}: {error}") from error
     return logs
 
 
-def main() -> None:
-    """Print a line for each session of a store: its id, its versions, its last commit's id."""
-    try:
-        logs = read_store(sys.argv[1])
-    except Unreadable as error:
-        sys.exit(f"{sys.argv[1]}: {error}")
-    for session, log in logs.items():
+if __name__ == "__main__":
+    for session, log in read_store(sys.argv[1]).items():
         torn = f" torn at {log.torn}" * (log.torn is not None)
         sys.stdout.write(f"{session} {len(log.versions)} {log.versions[-1].id}{torn}\n")
-
-
-if __name__ == "__main__":
-    main()

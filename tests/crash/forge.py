@@ -7,9 +7,11 @@ from typing import Any
 
 from eventstore.address import address_of, commitment_to, digest_of
 from eventstore.commit import Commit, Commitment
+from eventstore.content import Content
 from eventstore.draft import Change, draft
 from eventstore.frame import HEADER_SIZE, TRAILER_SIZE, decode_frame, encode_frame
-from eventstore.payload import Encoding, Genesis, PartEntry, encode_table
+from eventstore.part_writer import PartWriter
+from eventstore.payload import Codec, Encoding, Genesis, PartEntry, encode_table
 
 LOG_ID = bytes(range(16)).hex()
 SALT = bytes(range(32))
@@ -22,8 +24,14 @@ def sound_log(*states: bytes, **parts: bytes) -> list[bytes]:
     """
     head, frames, position = None, [], 0
     for number, state in enumerate(states, 1):
-        change = Change("save", number, {"session": state} | (parts if number == 1 else {}))
-        made = draft(head, change, Genesis(SALT, "a"), log=LOG_ID, upto=position)
+        given = {"session": state} | (parts if number == 1 else {})
+        contents = {
+            name: Content(name, json.loads(data), size_max=2**20, exact=data)
+            for name, data in given.items()
+        }
+        change = Change("save", number, contents)
+        written = {name: PartWriter(content).first() for name, content in contents.items()}
+        made = draft(head, change, written, Genesis(SALT, "a"), log=LOG_ID, upto=position)
         frames.append(made.frame)
         position += len(made.frame)
         head = made.head
@@ -80,6 +88,14 @@ def claiming(body: bytes, size: int, state: bytes = b"") -> bytes:
         time=1,
         parts={"session": Commitment(commitment_to(address, SALT), size)},
     )
-    row = PartEntry(Encoding.KEYFRAME, 0, address, size, stored_size=len(body), decoded_size=size)
+    row = PartEntry(
+        Encoding.KEYFRAME,
+        0,
+        address,
+        size,
+        stored_size=len(body),
+        decoded_size=size,
+        codec=Codec.ZSTD,
+    )
     table = encode_table(Genesis(SALT, "a"), {"session": row}, 0)
     return encode_frame(commit.encoded, table, body, seq=1, position=0, durable_upto=0)

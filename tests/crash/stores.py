@@ -72,8 +72,8 @@ class Known:
     """A store, and for each version of its session `a`: what it holds and where.
 
     `states[v][part]` are the bytes at version v, `holders[v][part]` the version that wrote them,
-    `ends[v]` the offset at which its frame ends, `saved[v]` what saving it returned; version 0 is
-    before the first.
+    `chains[v][part]` the versions whose frames they are read from, `ends[v]` the offset at which
+    its frame ends, `saved[v]` what saving it returned; version 0 is before the first.
     """
 
     directory: Path
@@ -81,6 +81,7 @@ class Known:
     bytes: bytes
     states: list[dict[str, bytes]]
     holders: list[dict[str, int]]
+    chains: list[dict[str, set[int]]]
     ends: list[int]
     saved: list[Version | None]
 
@@ -99,7 +100,7 @@ class Known:
 
     def depends(self, version: int, part: str, on: int) -> bool:
         """Whether a state cannot be read without the frame of version *on*."""
-        return on in (version, self.holders[version].get(part))
+        return on == version or on in self.chains[version].get(part, ())
 
     def read(self, store: EventStore, part: str, at: int | None) -> bytes | EventStoreError | None:
         """Return a state, or the typed error that reading it gives; anything else is raised."""
@@ -114,6 +115,7 @@ def make(directory: Path, versions: int = len(STEPS)) -> Known:
     """Make a store with a session `a` of some versions and a session `b`."""
     states: list[dict[str, bytes]] = [{}]
     holders: list[dict[str, int]] = [{}]
+    chains: list[dict[str, set[int]]] = [{}]
     ends = [0]
     saved: list[Version | None] = [None]
     log = log_path(directory, "a")
@@ -125,5 +127,9 @@ def make(directory: Path, versions: int = len(STEPS)) -> Known:
             saved.append(version)
             states.append(states[-1] | step)
             holders.append(holders[-1] | dict.fromkeys(step, number))
+            rows = store._catalog.log("a").parts_at(number)
+            grown = {part: {*chains[-1].get(part, ()), number} for part in step}
+            whole = {part: {number} for part in step if rows[part].base == ends[-1]}
+            chains.append(chains[-1] | grown | whole)
             ends.append(log.stat().st_size)
-    return Known(directory, log, log.read_bytes(), states, holders, ends, saved)
+    return Known(directory, log, log.read_bytes(), states, holders, chains, ends, saved)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,7 +102,7 @@ def check_save(known: Known, store: EventStore, whole: int, where: int) -> bool:
 
 @INDEX
 def test_a_flipped_byte_is_named_and_does_not_spread(small: Known, index: str) -> None:
-    """Whichever byte of a log is flipped, only states stored in its frame fail, and say so."""
+    """Whichever byte of a log is flipped, only states read from its frame fail, and say so."""
     known, newest = small, small.newest
     logs = (flipped(known, offset) for offset in range(len(known.bytes)))
     for offset, store in enumerate(fresh(known, index, logs)):
@@ -110,7 +111,8 @@ def test_a_flipped_byte_is_named_and_does_not_spread(small: Known, index: str) -
         check_versions(known, store, hit, newest - (hit == newest), offset)
         head = known.read(store, "session", None)
         if hit != newest:
-            assert head == known.states[newest]["session"], offset
+            if not isinstance(head, CorruptError) or not known.depends(newest, "session", hit):
+                assert head == known.states[newest]["session"], offset
             assert store.exists("a"), offset
             check_history(known, store, offset)
         elif torn:
@@ -223,19 +225,25 @@ def test_a_later_frame_proves_that_damage_is_no_torn_tail(known: Known) -> None:
     assert known.log.read_bytes() == bytes(data)
 
 
-def test_versions_between_two_damaged_headers_still_load(known: Known) -> None:
+def test_versions_between_two_damaged_headers_still_load(tmp_path: Path) -> None:
     """A sound frame is found although the frames before and after it have lost their headers."""
-    data = bytearray(known.bytes)
-    data[known.ends[1] + 8] ^= 1
-    data[known.ends[3] + 8] ^= 1
-    known.log.write_bytes(data)
-    with opened(known.directory) as store:
-        assert known.read(store, "session", 3) == known.states[3]["session"]
-        assert known.read(store, "session", 5) == known.states[5]["session"]
+    noise = random.Random(5)
+    log, ends = log_path(tmp_path / "store", "a"), [0]
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        for _ in range(5):
+            store.save({"id": "a", "noise": noise.randbytes(300).hex()})
+            ends.append(log.stat().st_size)
+    data = bytearray(log.read_bytes())
+    data[ends[1] + 8] ^= 1
+    data[ends[3] + 8] ^= 1
+    log.write_bytes(data)
+    with opened(tmp_path / "store") as store:
+        for version in (1, 3, 5):
+            assert store.load("a", at=version)["id"] == "a"
         for version in (2, 4):
-            found = known.read(store, "session", version)
-            assert isinstance(found, CorruptError), version
-            assert found.version == version
+            with pytest.raises(CorruptError) as caught:
+                store.load("a", at=version)
+            assert caught.value.version == version
 
 
 @pytest.mark.parametrize("boots", [1, 2], ids=["same-boot", "after-reboot"])

@@ -25,7 +25,8 @@ from eventstore.frame import (
     find_frame,
     last_frame_size,
 )
-from eventstore.payload import bodies_of, compress, decode_table, decompress
+from eventstore.payload import bodies_of, decode_table
+from eventstore.stream import compress, decompress
 from tests.crash.forge import SALT, claiming, sealed, sound_log, with_members, with_pieces
 from tests.crash.stores import drop_index, make, opened
 

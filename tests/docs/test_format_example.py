@@ -6,8 +6,10 @@ import os
 import re
 from pathlib import Path
 
+from eventstore.content import Content
 from eventstore.draft import Change, draft
 from eventstore.frame import HEADER_SIZE, decode_frame
+from eventstore.part_writer import PartWriter
 from eventstore.payload import Genesis
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "format.md"
@@ -16,9 +18,11 @@ EXAMPLE = re.compile(r"(?<=<!-- example -->\n```text\n).*?(?=```\n<!-- /example 
 
 def example() -> str:
     """Return the example as the page prints it."""
-    change = Change("save", 1_700_000_000_000_000_000, {"session": b'{"id":"demo"}'})
+    content = Content("session", {"id": "demo"}, size_max=100)
+    change = Change("save", 1_700_000_000_000_000_000, {"session": content})
+    written = {"session": PartWriter(content).first()}
     genesis = Genesis(bytes(range(32, 64)), "demo")
-    made = draft(None, change, genesis, log=bytes(range(16)).hex(), upto=0)
+    made = draft(None, change, written, genesis, log=bytes(range(16)).hex(), upto=0)
     frame = decode_frame(made.frame, 0)
     table_start = HEADER_SIZE + len(frame.commit)
     body_start = table_start + len(frame.table)

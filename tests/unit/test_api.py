@@ -17,7 +17,7 @@ UnsupportedError VerificationReport Version"""
 
 REMARKS = "*, actor, note, expected, key"
 METHODS = {
-    "open": "location, *, model, durability, create, state_size_max",
+    "open": "location, *, model, durability, create, state_size_max, cache_size",
     "close": "",
     "save": "session, *, id, artifacts, trace_events, run_records, verification_reports, parts, "
     "actor, note, expected, key",

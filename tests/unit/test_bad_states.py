@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import pytest
-import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, field_validator
@@ -21,6 +20,7 @@ from pydantic import BaseModel, Field, field_validator
 from eventstore import EventStore, InvalidInputError, Message, SessionConfig, SessionData
 from eventstore.models.a3s import LlmConfigData
 from eventstore.state import NESTING_MAX
+from tests.second_reader import read_log
 
 SECRET = "marker-of-a-secret"
 
@@ -324,16 +324,13 @@ def test_no_payload_in_an_error_of_a_model_of_ones_own() -> None:
 
 
 def documents(folder: Path) -> Iterator[bytes]:
-    """Yield every file below *folder* and every zstd body inside it, decompressed."""
-    magic = (0xFD2FB528).to_bytes(4, "little")
+    """Yield every file below *folder*, and every state of every version in its logs."""
     for path in folder.rglob("*"):
         if path.is_file():
-            data = path.read_bytes()
-            yield data
-            at = data.find(magic)
-            while at >= 0:
-                yield zstandard.ZstdDecompressor().decompressobj().decompress(data[at:])
-                at = data.find(magic, at + 1)
+            yield path.read_bytes()
+    for path in folder.rglob("*.log"):
+        for version in read_log(path.read_bytes()).versions:
+            yield from version.parts.values()
 
 
 def test_an_api_key_is_never_written(tmp_path: Path) -> None:

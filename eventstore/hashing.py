@@ -1,0 +1,75 @@
+"""Hashing a state that grew without hashing all of it again.
+
+The hasher's state is kept where the largest list of the state ends: what comes before rarely
+changes, what comes after is short. Source of the idea: BLAKE3 hashes its input front to back, and
+its state can be copied at any point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from blake3 import blake3
+
+from eventstore.delta import Splice
+from eventstore.image import Branch, Node, text_of
+
+
+class Hashing:
+    """The address of one part's present state, moved on by splices."""
+
+    def __init__(self, root: Node) -> None:
+        """Hash a whole state."""
+        self._size = 0
+        self._rest = b""
+        self._prefix = blake3()
+        self._restart(root)
+
+    @property
+    def address(self) -> str:
+        """The address of the state, in hex."""
+        hasher = self._prefix.copy()
+        hasher.update(self._rest)
+        return hasher.hexdigest()
+
+    def advance(self, splices: Sequence[Splice], root: Node) -> None:
+        """Move on to the state that *splices* make of the present one, whose tree is *root*."""
+        kept = self._kept_rest(splices)
+        if kept is None:
+            self._restart(root)
+            return
+        anchor = _anchor(root)
+        if anchor > self._size:
+            self._prefix.update(kept[: anchor - self._size])
+            kept = kept[anchor - self._size :]
+            self._size = anchor
+        self._rest = kept
+
+    def _restart(self, root: Node) -> None:
+        """Hash everything."""
+        text = text_of(root)
+        self._size = _anchor(root)
+        self._prefix = blake3(text[: self._size])
+        self._rest = text[self._size :]
+
+    def _kept_rest(self, splices: Sequence[Splice]) -> bytes | None:
+        """Return what follows the hashed prefix now, or None if the prefix did not stay."""
+        if not splices or splices[0].start != 0 or splices[0].stop < self._size:
+            return None
+        pieces = [self._rest[: splices[0].stop - self._size], splices[0].insert]
+        for splice in splices[1:]:
+            if splice.start < self._size and splice.stop > splice.start:
+                return None
+            pieces.append(self._rest[splice.start - self._size : splice.stop - self._size])
+            pieces.append(splice.insert)
+        return b"".join(pieces)
+
+
+def _anchor(root: Node) -> int:
+    """Return the offset at which the elements of the root's largest list end."""
+    if not isinstance(root, Branch) or not root.children:
+        return 0
+    if root.heads is None:
+        return root.size - 1
+    largest = max(range(len(root.children)), key=lambda index: root.children[index].size)
+    return root.starts(0)[largest] + len(root.heads[largest]) + root.children[largest].size - 1

@@ -1,0 +1,154 @@
+"""An image: a part's state as a tree of texts, kept so that the next save costs what changed.
+
+Objects and lists of objects are branches, everything else is a leaf with its JSON text. Only a
+value that is immutable all the way down (records, tuples, frozen JSON, scalars) is recognised by
+identity; whatever can be changed in place is serialised again and compared by its bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+from eventstore.models.json_value import FrozenDict
+from eventstore.models.record import Record
+
+CHANGEABLE: Any = object()
+"""Stands for the source of a node that must be looked at again; it is no value of anybody's."""
+
+_LEVELS_MAX = 6
+_SCALARS = (str, int, float, bool, type(None), Enum)
+_HEADS_MAX = 4096
+
+_heads: dict[str, bytes] = {}
+
+Dump = Callable[[Any, int], bytes]
+"""Returns the JSON text of a value that stands so many levels deep."""
+
+
+class Leaf:
+    """A text; `source` is the value it was made from, if that cannot change."""
+
+    __slots__ = ("size", "source", "text")
+
+    def __init__(self, text: bytes, source: Any) -> None:
+        """Hold the text."""
+        self.text = text
+        self.size = len(text)
+        self.source = source
+
+    def texts(self) -> Iterator[bytes]:
+        """Yield the text."""
+        yield self.text
+
+
+class Branch:
+    """An object or a list; `heads` are an object's `"key":` texts, None for a list.
+
+    `source` is a tuple of records that the children were made from, one each, or `CHANGEABLE`.
+    """
+
+    __slots__ = ("children", "heads", "size", "source")
+
+    def __init__(self, heads: list[bytes] | None, children: list[Node], source: Any) -> None:
+        """Hold the children."""
+        self.heads = heads
+        self.children = children
+        self.source = source
+        keys = 0 if heads is None else sum(map(len, heads))
+        self.size: int = 2 + keys + sum(c.size for c in children) + max(0, len(children) - 1)
+
+    def texts(self) -> Iterator[bytes]:
+        """Yield the text in pieces."""
+        yield b"{" if self.heads is not None else b"["
+        for index, child in enumerate(self.children):
+            if index:
+                yield b","
+            if self.heads is not None:
+                yield self.heads[index]
+            yield from child.texts()
+        yield b"}" if self.heads is not None else b"]"
+
+    def starts(self, at: int) -> list[int]:
+        """Return where each child's head and text start, the branch itself standing at *at*."""
+        starts, at = [], at + 1
+        for index, child in enumerate(self.children):
+            starts.append(at)
+            at += child.size + 1 + (0 if self.heads is None else len(self.heads[index]))
+        return starts
+
+
+Node = Leaf | Branch
+
+
+def build(value: Any, dump: Dump, level: int = 0) -> Node:
+    """Return the tree of a value."""
+    if level < _LEVELS_MAX:
+        members = members_of(value)
+        if members is not None and (level == 0 or _has_list(members)):
+            heads = [head_of(key, dump) for key in members]
+            children = [build(item, dump, level + 1) for item in members.values()]
+            return Branch(heads, children, CHANGEABLE)
+        if is_list_of_objects(value):
+            children = [build(item, dump, level + 1) for item in value]
+            return Branch(None, children, run_of(value))
+    return Leaf(dump(value, level), value if is_frozen(value) else CHANGEABLE)
+
+
+def members_of(value: Any) -> Mapping[str, Any] | None:
+    """Return the members of an object or a record, None for anything else."""
+    if isinstance(value, Record):
+        return value.to_object()
+    return value if isinstance(value, dict) else None
+
+
+def is_list_of_objects(value: Any) -> bool:
+    """Whether *value* is a list whose elements are worth comparing one by one."""
+    return isinstance(value, list | tuple) and any(isinstance(i, dict | Record) for i in value[:1])
+
+
+def run_of(value: Any) -> Any:
+    """Return *value* if it is a tuple of frozen records, else `CHANGEABLE`."""
+    if type(value) is tuple and all(isinstance(i, Record) and is_frozen(i) for i in value):
+        return value
+    return CHANGEABLE
+
+
+def is_frozen(value: Any) -> bool:
+    """Whether nothing reachable from *value* can be changed in place."""
+    if isinstance(value, _SCALARS) or type(value) is FrozenDict:
+        return True
+    if isinstance(value, Record):
+        return all(map(is_frozen, value.to_object().values()))
+    return type(value) is tuple and all(map(is_frozen, value))
+
+
+def head_of(key: str, dump: Dump) -> bytes:
+    """Return the text `"key":`."""
+    head = _heads.get(key)
+    if head is None:
+        head = dump(key, 0) + b":"
+        if len(_heads) < _HEADS_MAX:
+            _heads[key] = head
+    return head
+
+
+def text_of(node: Node) -> bytes:
+    """Return the whole text of a tree."""
+    return b"".join(node.texts())
+
+
+def _has_list(members: Mapping[str, Any]) -> bool:
+    """Whether an object holds a list of objects that may grow."""
+    return any(is_list_of_objects(item) and len(item) > 1 for item in members.values())
+
+
+def same_records(old: Sequence[Any], new: Sequence[Any]) -> bool:
+    """Whether two runs of records of equal length are the very same objects, one by one.
+
+    Comparing the tuples is ten times faster than comparing identities one by one, because equal
+    identities are never compared further; `Record.__eq__` tells if any pair was.
+    """
+    before = next(Record.comparisons)
+    return bool(old == new) and next(Record.comparisons) == before + 1

@@ -1,0 +1,119 @@
+"""Bodies as zstd: whole ones alone, small ones in a stream that keeps its past as context.
+
+A small delta compresses badly alone. So a writer feeds the deltas of one part to one zstd frame,
+flushed after each: every body is a piece of that frame and can refer to all before it. A new
+writer starts a new frame, with the end of what the part's bodies decoded to as its dictionary.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import zstandard
+
+from eventstore.errors import CorruptError
+
+CONTEXT_SIZE = 128 * 1024
+"""Bytes of decoded bodies that a new stream takes as its dictionary, at most."""
+
+_LEVEL = 3
+_WINDOW_LOG = 19
+_WINDOW_SIZE_MAX = 2**27
+_STREAM_PARAMETERS = zstandard.ZstdCompressionParameters.from_level(_LEVEL, window_log=_WINDOW_LOG)
+
+STREAM_SIZE = 1_500_000
+"""Bytes of memory that a compressing stream holds on to, about."""
+
+_own = threading.local()
+
+
+def compress(data: bytes) -> bytes:
+    """Return *data* as one zstd frame that states its content size."""
+    compressor = getattr(_own, "compressor", None)
+    if compressor is None:
+        # Making one costs more than compressing a small state with it.
+        compressor = _own.compressor = zstandard.ZstdCompressor(level=_LEVEL)
+    compressed: bytes = compressor.compress(data)
+    return compressed
+
+
+def decompress(body: bytes, size: int, size_max: int) -> bytes:
+    """Return the *size* bytes that *body* decodes to, never allocating more than that.
+
+    Raises `CorruptError` when the body claims or gives another size, or is not zstd.
+    """
+    if size > size_max:
+        raise CorruptError(f"a body claims {size} bytes, more than the limit of {size_max}")
+    try:
+        if zstandard.frame_content_size(body) != size:
+            raise CorruptError("a body's size contradicts its table")
+        decoder = zstandard.ZstdDecompressor(max_window_size=_WINDOW_SIZE_MAX)
+        state = decoder.decompress(body, max_output_size=size, allow_extra_data=False)
+    except (zstandard.ZstdError, MemoryError) as error:
+        raise CorruptError("a body does not decompress") from error
+    if len(state) != size:
+        raise CorruptError("a body's size contradicts its table")
+    return state
+
+
+class Compressor:
+    """One stream being written. Not thread-safe."""
+
+    def __init__(self, context: bytes) -> None:
+        """Start a zstd frame with *context* as its dictionary."""
+        compressor = zstandard.ZstdCompressor(
+            compression_params=_STREAM_PARAMETERS, **_dictionary(context)
+        )
+        self._stream = compressor.compressobj()
+
+    def add(self, data: bytes) -> bytes:
+        """Return the body that lets a reader of all bodies before it decode *data*."""
+        head: bytes = self._stream.compress(data)
+        tail: bytes = self._stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+        return head + tail
+
+
+def read_stream(bodies: Sequence[bytes], sizes: Sequence[int], context: bytes) -> list[bytes]:
+    """Return what the bodies of one stream decode to, each of its stated size.
+
+    Raises `CorruptError` for anything else; never allocates more than the sizes stated.
+    """
+    total = sum(sizes)
+    try:
+        decoder = zstandard.ZstdDecompressor(
+            max_window_size=_WINDOW_SIZE_MAX, **_dictionary(context)
+        )
+        with decoder.stream_reader(b"".join(bodies)) as reader:
+            # One byte more than there should be shows a stream that holds more.
+            data: bytes = reader.read(total + 1)
+    except (zstandard.ZstdError, MemoryError) as error:
+        raise CorruptError("a stream of deltas does not decompress") from error
+    if len(data) != total:
+        raise CorruptError("a stream's size contradicts its tables")
+    decoded, start = [], 0
+    for size in sizes:
+        decoded.append(data[start : start + size])
+        start += size
+    return decoded
+
+
+def context_of(decoded: Sequence[bytes]) -> bytes:
+    """Return the dictionary of a stream that starts behind bodies that decode to these."""
+    kept: list[bytes] = []
+    size = 0
+    for data in reversed(decoded):
+        kept.append(data)
+        size += len(data)
+        if size >= CONTEXT_SIZE:
+            break
+    return b"".join(reversed(kept))[-CONTEXT_SIZE:]
+
+
+def _dictionary(context: bytes) -> dict[str, Any]:
+    """Return the option that makes *context* a dictionary; an empty one is none."""
+    if not context:
+        return {}
+    raw = zstandard.ZstdCompressionDict(context, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+    return {"dict_data": raw}

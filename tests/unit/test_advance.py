@@ -1,0 +1,257 @@
+"""An image moves from state to state: its text is the state, its splices make one of the other."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from typing import Any
+
+import pytest
+
+from eventstore.address import address_of
+from eventstore.advance import Advance
+from eventstore.content import Content
+from eventstore.hashing import Hashing
+from eventstore.image import Node, same_records, text_of
+from eventstore.models.a3s import (
+    Message,
+    RunEventRecord,
+    RunRecord,
+    RunSnapshot,
+    SessionData,
+    TextBlock,
+)
+
+SIZE_MAX = 2**20
+
+
+class Follower:
+    """An image, the state it stands for, and a check of every step."""
+
+    def __init__(self, value: Any) -> None:
+        """Begin with a value."""
+        content = Content("session", value, size_max=SIZE_MAX)
+        self.root: Node = content.tree()
+        self.state = plain_text(value)
+        assert text_of(self.root) == self.state
+        self.hashing = Hashing(self.root)
+
+    def step(self, value: Any) -> int:
+        """Move on to *value*; return how many bytes were inserted."""
+        advance = Advance()
+        self.root = Content("session", value, size_max=SIZE_MAX).advance(advance, self.root)
+        splices = advance.out.splices()
+        made = b"".join(self.state[s.start : s.stop] + s.insert for s in splices)
+        self.hashing.advance(splices, self.root)
+        self.state = plain_text(value)
+        assert made == self.state
+        assert text_of(self.root) == self.state
+        assert self.root.size == len(self.state)
+        assert self.hashing.address == address_of(self.state)
+        return sum(len(s.insert) for s in splices)
+
+
+def plain_text(value: Any) -> bytes:
+    """Serialise without any of the code under test."""
+    if isinstance(value, tuple):
+        return b"[" + b",".join(map(plain_text, value)) + b"]"
+    document = value if isinstance(value, dict) else value.model_dump(mode="json")
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def any_value(noise: random.Random, depth: int = 0) -> Any:
+    """Return any JSON value, with the twins 1, 1.0 and True among the likely ones."""
+    kind = noise.randrange(9 if depth < 4 else 5)
+    if kind < 2:
+        return noise.choice(["a", "b" * noise.randrange(900), "é\n\u2028"])
+    if kind < 5:
+        return noise.choice([1, 1.0, True, 0, 0.0, False, None, noise.randrange(1000)])
+    if kind == 5:
+        return [any_value(noise, depth + 1) for _ in range(noise.randrange(4))]
+    if kind == 6:
+        return [{"k": any_value(noise, depth + 1), "n": 1} for _ in range(noise.randrange(8))]
+    keys = [noise.choice("abcdefgh") for _ in range(noise.randrange(6))]
+    return {key: any_value(noise, depth + 1) for key in keys}
+
+
+def mutate(noise: random.Random, value: Any) -> Any:
+    """Change something in place, however deep, and return what stands there now."""
+    if isinstance(value, dict) and value:
+        key, way = noise.choice(list(value)), noise.randrange(5)
+        if way == 0:
+            value[key] = any_value(noise, 2)
+        elif way == 1:
+            del value[key]
+        elif way == 2:
+            value[noise.choice("xyzabc")] = any_value(noise, 2)
+        else:
+            value[key] = mutate(noise, value[key])
+        return value
+    if isinstance(value, list):
+        return mutate_list(noise, value)
+    return any_value(noise, 3)
+
+
+def mutate_list(noise: random.Random, value: list[Any]) -> list[Any]:
+    """Drop, insert, shuffle, append, replace by an equal twin, or change an element."""
+    way = noise.randrange(7)
+    if way == 1:
+        value.insert(noise.randrange(len(value) + 1), any_value(noise, 2))
+    elif way == 2:
+        noise.shuffle(value)
+    elif way == 3:
+        value.append({"k": any_value(noise, 3), "m": 1})
+    elif value:
+        at = noise.randrange(len(value))
+        if way == 0:
+            value.pop(at)
+        elif way == 4:
+            value[at] = copy.deepcopy(value[at])
+        else:
+            value[at] = mutate(noise, value[at])
+    return value
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_no_change_in_place_goes_unnoticed(seed: int) -> None:
+    """However a dict is edited between saves, the next state is what it then says."""
+    noise = random.Random(seed)
+    messages = [{"role": "u", "content": [{"t": str(i)}]} for i in range(noise.randrange(12))]
+    value = {"id": "x", "messages": messages, "z": any_value(noise)}
+    follower = Follower(value)
+    for _ in range(12):
+        for _ in range(noise.randrange(3)):
+            mutate(noise, value)
+        follower.step(value)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_records_follow_every_edit(seed: int) -> None:
+    """Appending, dropping, replacing, shuffling and summarising messages gives what they say."""
+    noise = random.Random(seed)
+    pool = [Message.user(str(number)) for number in range(30)]
+    session = SessionData(id="x", created_at=1, updated_at=1)
+    follower = Follower(session)
+    for _ in range(12):
+        messages = list(session.messages)
+        way = noise.randrange(7)
+        if way < 3:
+            messages += [Message.user(f"n{noise.randrange(100)}")] * noise.randrange(3)
+        elif way == 3:
+            messages = messages[:-1]
+        elif way == 4 and messages:
+            messages[noise.randrange(len(messages))] = noise.choice(pool)
+        elif way == 5:
+            noise.shuffle(messages)
+        else:
+            messages = [*messages[:1], Message.user("summary"), *messages[-2:]]
+        update = {"messages": tuple(messages), "total_cost": noise.choice([1.0, 0.0, 2.5])}
+        session = session.model_copy(update=update)
+        follower.step(session)
+
+
+def test_an_appended_message_costs_itself() -> None:
+    """With a thousand messages before it, one more inserts little beyond its own text."""
+    messages = tuple(Message.user(f"message {number} " * 20) for number in range(1000))
+    session = SessionData(id="x", messages=messages, created_at=1, updated_at=1)
+    follower = Follower(session)
+    for number in range(3):
+        new = Message.assistant("answer" * number)
+        session = session.model_copy(update={"messages": (*session.messages, new)})
+        assert follower.step(session) <= len(new.model_dump_json()) + 1
+
+
+def test_one_more_event_in_the_last_of_many_runs_costs_one_event() -> None:
+    """Lists inside the elements of a list are followed too."""
+    runs = [
+        {"snapshot": {"id": str(i)}, "events": [{"sequence": n} for n in range(50)]}
+        for i in range(50)
+    ]
+    follower = Follower({"runs": runs})
+    runs[-1]["events"].append({"sequence": 50})
+    assert follower.step({"runs": runs}) == len(b',{"sequence":50}')
+
+
+def test_a_record_that_holds_something_mutable_is_looked_at_again() -> None:
+    """A record made around a list without checks is no proof that nothing changed."""
+    blocks = [TextBlock(text="one")]
+    message = Message.model_construct(role="user", content=blocks, reasoning_content=None)
+    session = SessionData(id="x", created_at=1, updated_at=1).model_copy()
+    session = SessionData.model_construct(**{**session.__dict__, "messages": (message,)})
+    follower = Follower(session)
+    blocks.append(TextBlock(text="two"))
+    assert follower.step(session) > 0
+
+
+def test_equal_records_are_not_the_same() -> None:
+    """Runs of records are the same only if each pair is one object: 1 equals True and 1.0."""
+    one, twin = Message.user("a"), Message.user("a")
+    assert one == twin
+    assert same_records((one, one), (one, one))
+    assert not same_records((one, one), (one, twin))
+
+
+def test_an_element_that_was_there_before_may_come_again() -> None:
+    """A new element with the text of an old one is a copy from the part that was hashed already."""
+    messages = [{"role": "user", "text": f"say {number}"} for number in range(20)]
+    follower = Follower({"id": "x", "messages": messages, "tail": 1})
+    messages.append(dict(messages[3]))
+    assert follower.step({"id": "x", "messages": messages, "tail": 1}) == 0
+    messages.append({"role": "user", "text": "new"})
+    follower.step({"id": "x", "messages": messages, "tail": 2})
+
+
+@pytest.mark.parametrize("grown", [0, 1])
+def test_one_record_in_two_places_grows_in_one(grown: int) -> None:
+    """A record that stands twice in a list is one object, but two places in the state."""
+
+    def run(count: int) -> RunRecord:
+        """Return a run with so many events."""
+        events = tuple(
+            RunEventRecord(sequence=n, timestamp_ms=n, event={"n": n}) for n in range(count)
+        )
+        snapshot = RunSnapshot(id="r", session_id="s", created_at_ms=1, updated_at_ms=1)
+        return RunRecord(snapshot=snapshot, events=events)
+
+    first, other = run(3), run(4)
+    follower = Follower((other, first))
+    follower.step((first, first))
+    longer = first.model_copy(update={"events": (*first.events, *run(9).events[3:])})
+    pair = [first, first]
+    pair[grown] = longer
+    follower.step(tuple(pair))
+    follower.step((longer, longer))
+    follower.step((first, longer, first))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_runs_follow_every_edit(seed: int) -> None:
+    """Runs of records with events come, go, move, repeat and grow; the state is what they say."""
+    noise = random.Random(seed)
+
+    def run(count: int) -> RunRecord:
+        """Return a run with so many events."""
+        events = tuple(
+            RunEventRecord(sequence=n, timestamp_ms=noise.randrange(9), event={"n": n})
+            for n in range(count)
+        )
+        snapshot = RunSnapshot(id="r", session_id="s", created_at_ms=1, updated_at_ms=1)
+        return RunRecord(snapshot=snapshot, events=events)
+
+    records = [run(noise.randrange(5)) for _ in range(4)]
+    follower = Follower(tuple(records))
+    for _ in range(15):
+        way, at = noise.randrange(6), noise.randrange(max(1, len(records)))
+        if way == 0:
+            records.append(noise.choice([*records, run(3)]))
+        elif way == 1:
+            noise.shuffle(records)
+        elif way == 2 and records:
+            records.insert(0, records[at])
+        elif way == 3 and records:
+            records.pop(at)
+        elif records:
+            more = (*records[at].events, *run(4).events[: noise.randrange(4)])
+            records[at] = records[at].model_copy(update={"events": more})
+        follower.step(tuple(records))
