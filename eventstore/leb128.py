@@ -47,11 +47,16 @@ class Reader:
 
     def number(self) -> int:
         """Return the next unsigned LEB128 number, at most 63 bits of it."""
+        data, at = self._data, self.at
         number = shift = 0
         while shift < 63:
-            byte = self.byte()
+            if at >= len(data):
+                raise CorruptError(f"{self._what} is cut short")
+            byte = data[at]
+            at += 1
             number |= (byte & 0x7F) << shift
             if byte < 0x80:
+                self.at = at
                 return number
             shift += 7
         raise CorruptError(f"{self._what} holds a number that is too large")

@@ -53,7 +53,7 @@ class FileLayout:
 
     def path_of(self, log: str) -> Path:
         """Return where the log of a session is, or would be."""
-        return self._directory / LOGS / shard(log) / f"{log_name(log)}{SUFFIX}"
+        return Path(f"{self._directory}/{LOGS}/{shard(log)}/{log_name(log)}{SUFFIX}")
 
     def check_shard(self, path: Path, *, create: bool) -> None:
         """Make sure a directory of logs is a real directory, making it if asked to."""
@@ -188,7 +188,7 @@ class FileLayout:
             data = self._fs.read_at(fd, _FORMAT_SIZE_MAX, 0)
         finally:
             self._fs.close(fd)
-        if not data:
+        if _is_torn(data):
             raise FileNotFoundError(FORMAT)
         try:
             record = json.loads(data)
@@ -202,7 +202,8 @@ class FileLayout:
         fd = self._fs.open(path, write=True, create=True)
         try:
             self._fs.lock(fd)
-            if not self._fs.status(fd).st_size:
+            if _is_torn(self._fs.read_at(fd, _FORMAT_SIZE_MAX, 0)):
+                self._fs.truncate(fd, 0)
                 record = {
                     "format": "eventstore",
                     "version": FORMAT_VERSION,
@@ -263,3 +264,11 @@ class FileLayout:
         except (CorruptError, UnsupportedError):
             return None
         return table.genesis.session if table.genesis else None
+
+
+def _is_torn(data: bytes) -> bool:
+    """Whether *data* is what a power cut leaves of a `format.json` that was being written: no byte.
+
+    Nobody has saved anything in such a store, for that file is durable before a store is open.
+    """
+    return not data.strip(b"\0")

@@ -619,3 +619,15 @@ def test_a_full_disk_at_the_open_founds_nothing_half(mounted: Path) -> None:
         assert store.save({"id": "a"}).version == 1
     record = json.loads((mounted / "store" / "format.json").read_text())
     assert record["format"] == "eventstore"
+
+
+@pytest.mark.parametrize("size", [0, 85], ids=["empty", "zeros"])
+def test_a_store_whose_founding_was_torn_is_founded_again(tmp_path: Path, size: int) -> None:
+    """A power cut before `format.json` was durable leaves a name without bytes, and no saves."""
+    directory = tmp_path / "torn"
+    (directory / "logs").mkdir(parents=True)
+    (directory / "format.json").write_bytes(bytes(size))
+    with EventStore.open(directory, model=dict) as store:
+        store.save({"id": "a"})
+    with EventStore.open(directory, model=dict, create=False) as store:
+        assert store.list() == ["a"]
