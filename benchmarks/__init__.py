@@ -1,0 +1,1 @@
+"""Measurements against what a user would otherwise pick; run `python -m benchmarks`."""
