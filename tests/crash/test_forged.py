@@ -284,7 +284,7 @@ def test_a_file_name_is_that_of_one_session_or_of_none(name: str) -> None:
 def test_any_format_file_is_a_store_or_refused(
     content: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """A `format.json` of anything opens or gives a typed error, and no byte of it is overwritten but zeros."""
+    """A `format.json` of anything opens or gives a typed error; only zeros are overwritten."""
     directory = tmp_path_factory.mktemp("store")
     path = directory / "format.json"
     path.write_bytes(content)
