@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -70,12 +71,12 @@ class FileOutcome:
         self.remarks.append(Remark(self.path, reason, "warning", line))
 
 
-class _Remarked:
+class _Remarked(ABC):
     """What both reports offer: their remarks, apart."""
 
+    @abstractmethod
     def remarks(self) -> Iterator[Remark]:
         """Yield every remark, in the order of the files."""
-        raise NotImplementedError
 
     @property
     def problems(self) -> list[Remark]:
