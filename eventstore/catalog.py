@@ -26,6 +26,7 @@ class Catalog:
         """Serve the sessions of *backend*, holding about *cache_size* bytes to make saves cheap."""
         self._cache_size = cache_size
         self._cached: OrderedDict[str, int] = OrderedDict()
+        self._cached_size = 0
         self._backend = backend
         self._state_size_max = state_size_max
         self._guard = threading.Lock()
@@ -42,7 +43,8 @@ class Catalog:
             if log is None:
                 log = self._logs[session] = self._new_log(session)
                 if len(self._logs) > OPEN_LOGS_MAX:
-                    self._logs.popitem(last=False)
+                    oldest, _ = self._logs.popitem(last=False)
+                    self._cached_size -= self._cached.pop(oldest, 0)
             else:
                 self._logs.move_to_end(session)
             return log
@@ -50,14 +52,17 @@ class Catalog:
     def account(self, log: Log) -> None:
         """After a save: keep what all logs hold to make the next saves cheap within bounds."""
         with self._guard:
+            if self._logs.get(log.session) is not log:
+                return  # Pushed out meanwhile: what it holds goes with it.
+            self._cached_size += log.memory_size - self._cached.get(log.session, 0)
             self._cached[log.session] = log.memory_size
             self._cached.move_to_end(log.session)
-            surplus = sum(self._cached.values()) - self._cache_size
-            for session in list(self._cached) if surplus > 0 else ():
-                held = self._logs.get(session)
-                if held is None or held.forget_states():
-                    surplus -= self._cached.pop(session)
-                if surplus <= 0:
+            if self._cached_size <= self._cache_size:
+                return
+            for session in list(self._cached):
+                if self._logs[session].forget_states():
+                    self._cached_size -= self._cached.pop(session)
+                if self._cached_size <= self._cache_size:
                     break
 
     def row(self, log: Log, version: Version, summary: Summary | None) -> Row:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eventstore import EventStore, Message, SessionData
+from eventstore import EventStore, Message, SessionData, catalog
 from eventstore.chain import CHAIN_MAX
 from eventstore.payload import Codec, Encoding, PartEntry
 
@@ -123,3 +123,18 @@ def test_parts_have_chains_of_their_own(store: EventStore, part: str) -> None:
             history.append(json.loads(json.dumps({"session": session, "trace": trace})))
         for number, expected in enumerate(history, 1):
             assert plain.load_part("s", part, at=number) == expected[part]
+
+
+def test_the_account_of_memory_follows_what_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is accounted for is what the remembered sessions hold, however many were saved."""
+    monkeypatch.setattr(catalog, "OPEN_LOGS_MAX", 8)
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        for turn in range(2):
+            for number in range(30):
+                store.save({"id": f"s{number}", "turn": turn})
+        kept = store._catalog
+        assert len(kept._cached) <= 8
+        assert kept._cached == {name: kept._logs[name].memory_size for name in kept._cached}
+        assert kept._cached_size == sum(kept._cached.values())
