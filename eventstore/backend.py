@@ -70,10 +70,6 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def forget(self, log: str) -> None:
-        """Drop what is cached of *log*, so that the next read asks the medium."""
-
-    @abstractmethod
     def logs(self) -> Iterator[str]:
         """Yield the id of every session that has a log, in no particular order."""
 

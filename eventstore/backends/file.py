@@ -119,10 +119,6 @@ class FileBackend(Backend):
             file.end = position
             return kept
 
-    def forget(self, log: str) -> None:
-        """Close the file and drop its cached pages."""
-        self._files.drop(log, pages=True)
-
     def logs(self) -> Iterator[str]:
         """Walk the directory tree; files that are not logs are passed over."""
         try:

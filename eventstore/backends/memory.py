@@ -58,9 +58,6 @@ class MemoryBackend(Backend):
         del self._logs[log][position:]
         return "memory"
 
-    def forget(self, log: str) -> None:
-        """Do nothing: nothing is cached."""
-
     def logs(self) -> Iterator[str]:
         """Yield the ids."""
         return iter([log for log, data in list(self._logs.items()) if data])

@@ -48,7 +48,6 @@ class TestBackend:
         assert backend.size("a") is None
         assert backend.read("a", 0, 100) == b""
         assert list(backend.logs()) == []
-        backend.forget("a")
         backend.settle("a", entry=True)
 
     def test_reads_give_what_was_appended(self, backend: Backend) -> None:
@@ -136,15 +135,6 @@ class TestBackend:
         assert backend.read("a", 0, 100) == b"oneTWO"
         if backend.directory is not None:
             assert (backend.directory / kept).read_bytes() == b"two"
-
-    def test_forgetting_loses_nothing(self, backend: Backend) -> None:
-        """What is cached can be dropped at any time."""
-        put(backend, "a", b"one")
-        backend.forget("a")
-        assert backend.read("a", 0, 3) == b"one"
-        backend.forget("a")
-        put(backend, "a", b"two")
-        assert backend.size("a") == 6
 
     def test_making_durable_can_be_repeated(self, backend: Backend) -> None:
         """Settling and syncing change nothing that is read."""
