@@ -12,6 +12,7 @@ import pytest
 from eventstore import EventStore, Message, SessionData, catalog
 from eventstore.chain import CHAIN_MAX
 from eventstore.payload import Codec, Encoding, PartEntry
+from eventstore.stream import CONTEXT_SIZE
 
 
 def rows(store: EventStore, session: str, part: str = "session") -> list[PartEntry]:
@@ -138,3 +139,22 @@ def test_the_account_of_memory_follows_what_is_remembered(
         assert len(kept._cached) <= 8
         assert kept._cached == {name: kept._logs[name].memory_size for name in kept._cached}
         assert kept._cached_size == sum(kept._cached.values())
+
+
+def test_writers_that_follow_each_other_on_a_long_session_read_alike(tmp_path: Path) -> None:
+    """A stream that starts behind more bytes than a context takes is read as it was written."""
+    noise = random.Random(3)
+    value: dict[str, Any] = {"id": "s", "messages": [{"t": words(noise, 400)} for _ in range(200)]}
+    saved = []
+    for turn in range(6):
+        # A store of its own for each save: every delta starts a stream with a full context.
+        with EventStore.open(tmp_path / "store", model=dict) as store:
+            value["messages"].append({"t": words(noise, 8000), "turn": turn})
+            value["messages"][turn]["t"] = f"edited {turn}"
+            store.save(value)
+            saved.append(json.loads(json.dumps(value)))
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        found = rows(store, "s")
+        assert [row.codec for row in found[1:]] == [Codec.ZSTD_STARTED] * 5
+        assert found[0].decoded_size > CONTEXT_SIZE
+        assert [store.load("s", at=turn + 1) for turn in range(6)] == saved
