@@ -64,7 +64,7 @@ def parameters(method: Any) -> str:
 
 def public(kind: type) -> set[str]:
     """Return the public names of a class."""
-    return {name for name in vars(kind) if not name.startswith("_")}
+    return {name for name in dir(kind) if not name.startswith("_")}
 
 
 def test_the_public_names() -> None:

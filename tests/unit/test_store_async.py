@@ -54,11 +54,12 @@ def test_every_call_does_what_the_plain_store_does(location: str) -> None:
 
     async def work(store: AsyncEventStore) -> None:
         event = TraceEvent(name="bash", success=True)
+        session = SessionData(id="s")
         first = await store.save(
-            SessionData(id="s"), trace_events=[event], parts={"mine": 1}, actor="me", key="k"
+            session, trace_events=[event], parts={"mine": 1}, actor="me", key="k"
         )
         assert (first.version, first.actor) == (1, "me")
-        assert await store.save(SessionData(id="s"), expected=first) == first
+        assert await store.save(session, expected=first) == first
         assert (await store.save_artifacts("s", ArtifactStore(), note="n")).note == "n"
         assert (await store.save_trace_events("s", [event, event], expected=2)).version == 3
         assert (await store.save_run_records("s", [])).version == 4

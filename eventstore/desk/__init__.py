@@ -1,0 +1,1 @@
+"""What a store serves, one room for each kind of call."""
