@@ -51,6 +51,7 @@ class Backend(ABC):
     def append(self, log: str, position: int, frame: bytes) -> None:
         """Store *frame* at offset *position*; durable once this returns. Call inside `writing`.
 
+        Its last byte must not be zero: zeros behind a log are space and no part of it.
         Raises `ConflictError` unless *position* is the end of the log. Repeating the
         last append with the same bytes succeeds, so a lost reply can be retried.
         """

@@ -152,7 +152,7 @@ def read_frame(log: Log, at: int, frame: tuple) -> None:
 
 def read_log(data: bytes) -> Log:
     """Read a log and check all of it."""
-    need(data, "an empty file is no log")
+    need(data := data.rstrip(b"\0"), "an empty file is no log")
     log, at = Log(session="", id="", salt=b"", versions=[], held={}, live={}, gone=0, last=None), 0
     try:
         while (frame := sound_frame(data, at)) and frame[0]["prev"] == log.last:
@@ -185,8 +185,12 @@ def read_store(path: str | Path) -> dict[str, Log]:
         form = [about.get(name, []) for name in ("format", "version", "store", "required")]
         need(re.fullmatch(rf'\["eventstore", 1, {HEX32}, \[\]\]', json.dumps(form)), "its form")
         for file in sorted(Path(path).glob(files)):
-            known = file.is_file() and not any(p.is_symlink() for p in [file, *file.parents][:3])
-            if known and (data := file.read_bytes()) and (log := read_log(data)).versions:
+            own = file.is_file() and not any(p.is_symlink() for p in [file, *file.parents][:3])
+            if (
+                own
+                and (data := file.read_bytes().rstrip(b"\0"))
+                and (log := read_log(data)).versions
+            ):
                 need(file == Path(path) / log_path(log.session), f"the name of {log.session}")
                 logs[log.session] = log
     except (OSError, ValueError, AttributeError, RecursionError) as error:

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from eventstore.backend import Backend
 from eventstore.backends.layout import LOGS, FileLayout
-from eventstore.backends.log_files import LogFile, LogFiles, refused
+from eventstore.backends.log_file import LogFile
+from eventstore.backends.log_files import LogFiles, refused
 from eventstore.backends.log_names import log_name
 from eventstore.errors import BackendError, ConflictError, DurabilityError
 from eventstore.fs import FileSystem, OsFileSystem
@@ -55,7 +56,7 @@ class FileBackend(Backend):
         with self._files.held(log) as file:
             if file is None:
                 return None
-            return self.fs.status(file.fd).st_size or None
+            return file.size() or None
 
     def read(self, log: str, start: int, stop: int) -> bytes:
         """Read one range of the file."""
@@ -63,7 +64,9 @@ class FileBackend(Backend):
             if file is None:
                 return b""
             try:
-                return self.fs.read_at(file.fd, stop - start, start)
+                if stop > file.end:
+                    stop = min(stop, file.size())
+                return self.fs.read_at(file.fd, stop - start, start) if stop > start else b""
             except OSError as error:
                 raise refused("read", log, error) from error
 
@@ -75,7 +78,7 @@ class FileBackend(Backend):
             with file.guard:
                 self._lock(log, file)
                 try:
-                    file.end = self.fs.status(file.fd).st_size
+                    file.measure()
                     yield file.end
                 finally:
                     self.fs.unlock(file.fd)
@@ -116,7 +119,7 @@ class FileBackend(Backend):
             except OSError as error:
                 raise refused("recover", log, error) from error
             self._sync(log, file)
-            file.end = position
+            file.end = file.space = position
             return kept
 
     def logs(self) -> Iterator[str]:
@@ -158,8 +161,8 @@ class FileBackend(Backend):
 
     def _check_repeat(self, log: str, file: LogFile, position: int, frame: bytes) -> None:
         """Raise `ConflictError` unless the log already ends with exactly this frame."""
-        stored = self.fs.read_at(file.fd, len(frame) + 1, position)
-        if stored != frame:
+        is_repeat = file.end == position + len(frame)
+        if not is_repeat or self.fs.read_at(file.fd, len(frame), position) != frame:
             raise ConflictError(
                 f"the log ends at byte {file.end}, not {position}",
                 session=log,
@@ -175,8 +178,10 @@ class FileBackend(Backend):
                 where=f"{LOGS}/",
                 hint="check the permissions of the store's directory",
             )
+        data = file.padded(frame) if self.durable else frame
         try:
-            self.fs.write_at(file.fd, frame, position)
+            self.fs.write_at(file.fd, data, position)
+            file.space = max(file.space, position + len(data))
         except OSError as error:
             self._take_back(log, file, position)
             raise refused("save", log, error) from error
@@ -185,6 +190,7 @@ class FileBackend(Backend):
         """Truncate a failed write; where even that fails, the next writer cuts the torn tail."""
         try:
             self.fs.truncate(file.fd, position)
+            file.space = position
         except OSError:
             self._files.drop(log, pages=False)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import errno
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import islice
 
 from eventstore.backends.layout import FileLayout
+from eventstore.backends.log_file import LogFile
 from eventstore.errors import BackendError
 from eventstore.fs import FileSystem
 
@@ -30,6 +31,9 @@ _HINTS = {
 }
 
 
+_logger = logging.getLogger("eventstore")
+
+
 def refused(action: str, session: str | None, error: OSError) -> BackendError:
     """Return the error for an operating-system call that failed while doing *action*."""
     return BackendError(
@@ -37,18 +41,6 @@ def refused(action: str, session: str | None, error: OSError) -> BackendError:
         session=session,
         hint=_HINTS.get(error.errno or 0),
     )
-
-
-@dataclass(eq=False)
-class LogFile:
-    """One open log file; `end` is its size as known while `guard` and its lock are held."""
-
-    fd: int
-    writable: bool
-    guard: threading.Lock = field(default_factory=threading.Lock)
-    end: int = 0
-    users: int = 0
-    dropped: bool = False
 
 
 class LogFiles:
@@ -97,7 +89,7 @@ class LogFiles:
             for file in files.values():
                 file.dropped = True
                 if not file.users:
-                    self._fs.close(file.fd)
+                    self._close(file)
 
     def _take(self, log: str, create: bool) -> LogFile | None:
         """Find or open the file and count one more user."""
@@ -138,20 +130,30 @@ class LogFiles:
             return
         idle = (log for log, file in self._files.items() if not file.users)
         for log in list(islice(idle, surplus)):
-            self._fs.close(self._files.pop(log).fd)
+            self._close(self._files.pop(log))
+
+    def _close(self, file: LogFile) -> None:
+        """Close a file that nobody uses, giving back the space zeroed ahead in it."""
+        try:
+            if file.space > file.end and self._fs.lock(file.fd, wait=False):
+                file.trim()
+        except OSError as error:
+            _logger.info("space zeroed ahead of a log stays: %s", error.strerror)
+        finally:
+            self._fs.close(file.fd)
 
     def _open(self, log: str, create: bool) -> LogFile | None:
         """Open for writing where that is allowed, else for reading."""
         path = self._layout.path_of(log)
         try:
             self._layout.check_shard(path.parent, create=create)
-            return LogFile(self._fs.open(path, write=True, create=create), writable=True)
+            return LogFile(self._fs, self._fs.open(path, write=True, create=create), writable=True)
         except FileNotFoundError:
             return None
         except OSError as error:
             if create or error.errno not in (errno.EACCES, errno.EROFS, errno.EPERM):
                 raise refused("open the log", log, error) from error
         try:
-            return LogFile(self._fs.open(path), writable=False)
+            return LogFile(self._fs, self._fs.open(path), writable=False)
         except OSError as error:
             raise refused("open the log", log, error) from error

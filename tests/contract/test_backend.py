@@ -152,12 +152,12 @@ class TestBackend:
             for _ in range(25):
                 put(backend, "a", bytes([mark]))
 
-        threads = [threading.Thread(target=work, args=(mark,)) for mark in range(4)]
+        threads = [threading.Thread(target=work, args=(mark,)) for mark in range(1, 5)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert sorted(backend.read("a", 0, 1000)) == sorted(list(range(4)) * 25)
+        assert sorted(backend.read("a", 0, 1000)) == sorted(list(range(1, 5)) * 25)
 
     def test_a_turn_ends_with_an_error(self, backend: Backend) -> None:
         """A writer that fails in its turn does not keep it."""

@@ -131,5 +131,5 @@ def make(directory: Path, versions: int = len(STEPS)) -> Known:
             grown = {part: {*chains[-1].get(part, ()), number} for part in step}
             whole = {part: {number} for part in step if rows[part].base == ends[-1]}
             chains.append(chains[-1] | grown | whole)
-            ends.append(log.stat().st_size)
+            ends.append(ends[-1] + version.stored)
     return Known(directory, log, log.read_bytes(), states, holders, chains, ends, saved)

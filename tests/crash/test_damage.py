@@ -178,7 +178,7 @@ def test_a_cut_log_keeps_what_is_whole(small: Known, index: str) -> None:
         assert check_history(known, store, size) == list(range(whole, 0, -1)), size
         # A torn tail: kept aside by the next save, which works.
         assert check_save(known, store, whole, size), size
-        tail = known.bytes[known.ends[whole] : size]
+        tail = known.bytes[known.ends[whole] : size].rstrip(b"\0")  # Zeros are space.
         kept = [path.read_bytes() for path in lost.iterdir()] if lost.exists() else []
         assert kept == ([tail] if tail else []), size
         shutil.rmtree(lost, ignore_errors=True)
@@ -231,8 +231,8 @@ def test_versions_between_two_damaged_headers_still_load(tmp_path: Path) -> None
     log, ends = log_path(tmp_path / "store", "a"), [0]
     with EventStore.open(tmp_path / "store", model=dict) as store:
         for _ in range(5):
-            store.save({"id": "a", "noise": noise.randbytes(300).hex()})
-            ends.append(log.stat().st_size)
+            version = store.save({"id": "a", "noise": noise.randbytes(300).hex()})
+            ends.append(ends[-1] + version.stored)
     data = bytearray(log.read_bytes())
     data[ends[1] + 8] ^= 1
     data[ends[3] + 8] ^= 1

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from eventstore import EventStore, InvalidInputError, SessionData, Version, catalog, store
+from eventstore import EventStore, InvalidInputError, SessionData, Version, catalog
+from eventstore.desk import saves
 from eventstore.models.a3s import LlmConfigData
 
 START = 1_800_000_000_123_456_789
@@ -36,7 +37,7 @@ def moment(hours: float) -> datetime:
 @pytest.fixture
 def hourly(location: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[EventStore]:
     """A store of plain JSON with `s` in versions 1 to 4, an hour between them."""
-    monkeypatch.setattr(store, "time", Clock())
+    monkeypatch.setattr(saves, "time", Clock())
     with EventStore.open(location, model=dict) as opened:
         for number in (1, 2, 3, 4):
             opened.save({"id": "s", "n": number % 3})
