@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from eventstore.delta import Splicer
@@ -75,13 +76,14 @@ class Advance:
         """Advance an object member by member; members may come, go and move."""
         assert old.heads is not None, "an object has heads"
         heads = [head_of(key, self._dump) for key in members]
+        if heads == old.heads:
+            return self._aligned(old, at, members.values(), level)
         starts = old.starts(at)
-        aligned = heads == old.heads
-        places = None if aligned else {head: index for index, head in enumerate(old.heads)}
+        places = {head: index for index, head in enumerate(old.heads)}
         children: list[Node] = []
         self.out.copy(at, at + 1)
         for index, (head, value) in enumerate(zip(heads, members.values(), strict=True)):
-            place = index if places is None else places.get(head)
+            place = places.get(head)
             self._separate(index, place, starts)
             if place is None:
                 new = build(value, self._dump, level + 1)
@@ -93,6 +95,26 @@ class Advance:
             children.append(new)
         self.out.copy(at + old.size - 1, at + old.size)
         return Branch(heads, children, CHANGEABLE)
+
+    def _aligned(self, old: Branch, at: int, values: Iterable[Any], level: int) -> Node:
+        """Advance an object with the same members in the same order, in place."""
+        assert old.heads is not None, "an object has heads"
+        children, heads = old.children, old.heads
+        copied, start = at, at + 1
+        grown = 0
+        for index, value in enumerate(values):
+            child = children[index]
+            start += len(heads[index])
+            size = child.size
+            if child.source is not value:
+                self.out.copy(copied, start)
+                copied = start + size
+                new = children[index] = self._node(child, start, value, level + 1)
+                grown += new.size - size
+            start += size + 1
+        self.out.copy(copied, at + old.size)
+        old.size += grown
+        return old
 
     def _list(self, old: Branch, at: int, values: Any, level: int) -> Node:
         """Advance a list element by element."""
@@ -118,7 +140,7 @@ class Advance:
         self.out.copy(at + old.size - 1, at + old.size)
         old.children.extend(added)
         old.size += sum(node.size + 1 for node in added)
-        old.source = values if run_of(fresh) is fresh or not fresh else CHANGEABLE
+        old.source = values if run_of(fresh, added) is fresh else CHANGEABLE
         return old
 
     def _matched(self, old: Branch, at: int, values: Any, level: int) -> Node:
@@ -151,7 +173,7 @@ class Advance:
                 guess = place + 1
             children.append(new)
         self.out.copy(at + old.size - 1, at + old.size)
-        return Branch(None, children, run_of(values))
+        return Branch(None, children, run_of(values, children))
 
     def _separate(self, index: int, place: int | None, starts: list[int]) -> None:
         """Put a comma before every unit but the first, the old one where there is one."""

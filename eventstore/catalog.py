@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from eventstore.backend import Backend
 from eventstore.commit import SESSION, Version
@@ -14,6 +15,9 @@ from eventstore.index import Index
 from eventstore.index_rows import INTEGER_MAX, Row
 from eventstore.log import Log
 from eventstore.views import Summary, summary_of
+
+Summarise = Callable[[], Summary]
+"""Returns what lists say of a state that was just saved."""
 
 OPEN_LOGS_MAX = 1024
 """How many sessions are remembered between calls; beyond it the least recently used are not."""
@@ -65,18 +69,20 @@ class Catalog:
                 if self._cached_size <= self._cache_size:
                     break
 
-    def row(self, log: Log, version: Version, summary: Summary | None) -> Row:
-        """Return the index row for a version that was just committed."""
-        if summary is None:
+    def row_maker(
+        self, log: Log, version: Version, summarise: Summarise | None
+    ) -> Callable[[], Row]:
+        """Return what makes the index row for a version that was just committed.
+
+        It asks no log, so that it may be called at any time from any thread.
+        """
+        if summarise is None:
             # What is remembered counts only if nobody else committed in between.
+            self.index.note_newest()
             commit, known = self._summaries.get(log.session, (None, None))
             summary = known if known and commit == version.prev else self._summary(log)
-        with self._guard:
-            self._summaries[log.session] = version.commit, summary
-            self._summaries.move_to_end(log.session)
-            if len(self._summaries) > OPEN_LOGS_MAX:
-                self._summaries.popitem(last=False)
-        return _row(log, version, summary)
+            return partial(self._row, version, log.end, log.settled, lambda: summary)
+        return partial(self._row, version, log.end, log.settled, summarise)
 
     def sessions(self) -> Iterator[str]:
         """Yield the id of every log, from the medium itself."""
@@ -85,6 +91,16 @@ class Catalog:
     def abandon(self) -> None:
         """Let go in a forked child."""
         self.index.abandon()
+
+    def _row(self, version: Version, end: int, settled: int, summarise: Summarise) -> Row:
+        """Make a row and remember the summary in it."""
+        summary = summarise()
+        with self._guard:
+            self._summaries[version.session] = version.commit, summary
+            self._summaries.move_to_end(version.session)
+            if len(self._summaries) > OPEN_LOGS_MAX:
+                self._summaries.popitem(last=False)
+        return row_of(version, end, settled, summary)
 
     def _new_log(self, session: str) -> Log:
         """Return a log that nothing is remembered of."""
@@ -110,7 +126,9 @@ class Catalog:
         log = self._new_log(session)
         try:
             version = log.current()
-            return None if version is None else _row(log, version, self._summary(log))
+            if version is None:
+                return None
+            return row_of(version, log.end, log.settled, self._summary(log))
         except EventStoreError:
             return _damaged_row(session, self.index.settled(session))
 
@@ -127,10 +145,10 @@ class Catalog:
             raise CorruptError("the session part is not JSON", session=log.session) from error
 
 
-def _row(log: Log, version: Version, summary: Summary) -> Row:
-    """Return the row of a version with a summary."""
+def row_of(version: Version, end: int, settled: int, summary: Summary) -> Row:
+    """Return the row of a version whose log is known to end and to be durable so far."""
     return Row(
-        id=log.session,
+        id=version.session,
         version=version.version,
         commit_id=version.commit,
         address=version.address or "",
@@ -144,8 +162,8 @@ def _row(log: Log, version: Version, summary: Summary) -> Row:
         created=summary.created,
         updated=summary.updated or version.time,
         saved=version.time,
-        stored=log.end,
-        settled=log.settled,
+        stored=end,
+        settled=settled,
     )
 
 

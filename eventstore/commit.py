@@ -35,6 +35,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _PART = re.compile(r"[a-z][a-z0-9_.-]{0,63}\Z")
 _TIME_MAX = 2**63 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +64,20 @@ class Commit:
     @cached_property
     def encoded(self) -> bytes:
         """The canonical bytes: keys in order, no white space, absent optionals left out."""
-        record: dict[str, Any] = {
-            "v": 1,
-            "log": self.log,
-            "seq": self.seq,
-            "prev": self.prev,
-            "kind": self.kind,
-            "time": self.time,
-            "parts": {name: {"c": p.c, "size": p.size} for name, p in self.parts.items()},
-        }
+        # Digests, kinds and names of parts need no escapes, and this runs at every save.
+        prev = "null" if self.prev is None else f'"{self.prev}"'
+        parts = ",".join(
+            [f'"{name}":{{"c":"{p.c}","size":{p.size}}}' for name, p in self.parts.items()]
+        )
+        record = (
+            f'{{"v":1,"log":"{self.log}","seq":{self.seq},"prev":{prev},"kind":"{self.kind}",'
+            f'"time":{self.time},"parts":{{{parts}}}'
+        )
         for name in ("actor", "note", "key", "ref"):
             value = getattr(self, name)
             if value is not None:
-                record[name] = value
-        return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+                record += f',"{name}":{_encoder.encode(value)}'
+        return f"{record}}}".encode()
 
     @cached_property
     def id(self) -> str:

@@ -52,8 +52,8 @@ class Content:
         check_size(root.size, self._part, self._size_max)
         return root
 
-    def _dump(self, value: Any, level: int) -> bytes:
-        """Return the text of a value inside this one."""
+    def _dump(self, value: Any, level: int) -> tuple[bytes, bool]:
+        """Return the text of a value inside this one, and if it cannot change."""
         try:
             return text(value, level + 1)
         except InvalidInputError:

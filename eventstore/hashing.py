@@ -71,5 +71,7 @@ def _anchor(root: Node) -> int:
         return 0
     if root.heads is None:
         return root.size - 1
-    largest = max(range(len(root.children)), key=lambda index: root.children[index].size)
-    return root.starts(0)[largest] + len(root.heads[largest]) + root.children[largest].size - 1
+    sizes = [child.size for child in root.children]
+    largest = sizes.index(max(sizes))
+    before = sum(sizes[: largest + 1]) + sum(map(len, root.heads[: largest + 1]))
+    return largest + before  # The bracket that opens the object, less the one that ends the list.

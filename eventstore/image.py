@@ -23,8 +23,8 @@ _HEADS_MAX = 4096
 
 _heads: dict[str, bytes] = {}
 
-Dump = Callable[[Any, int], bytes]
-"""Returns the JSON text of a value that stands so many levels deep."""
+Dump = Callable[[Any, int], tuple[bytes, bool]]
+"""Returns the JSON text of a value that stands so many levels deep, and if it cannot change."""
 
 
 class Leaf:
@@ -92,8 +92,9 @@ def build(value: Any, dump: Dump, level: int = 0) -> Node:
             return Branch(heads, children, CHANGEABLE)
         if is_list_of_objects(value):
             children = [build(item, dump, level + 1) for item in value]
-            return Branch(None, children, run_of(value))
-    return Leaf(dump(value, level), value if is_frozen(value) else CHANGEABLE)
+            return Branch(None, children, run_of(value, children))
+    text, is_frozen = dump(value, level)
+    return Leaf(text, value if is_frozen else CHANGEABLE)
 
 
 def members_of(value: Any) -> Mapping[str, Any] | None:
@@ -108,11 +109,16 @@ def is_list_of_objects(value: Any) -> bool:
     return isinstance(value, list | tuple) and any(isinstance(i, dict | Record) for i in value[:1])
 
 
-def run_of(value: Any) -> Any:
+def run_of(value: Any, children: Sequence[Node]) -> Any:
     """Return *value* if it is a tuple of frozen records, else `CHANGEABLE`."""
-    if type(value) is tuple and all(isinstance(i, Record) and is_frozen(i) for i in value):
-        return value
-    return CHANGEABLE
+    if type(value) is not tuple:
+        return CHANGEABLE
+    for item, child in zip(value, children, strict=True):
+        # A leaf made of this very value knows already.
+        if isinstance(item, Record) and (child.source is item or is_frozen(item)):
+            continue
+        return CHANGEABLE
+    return value
 
 
 def is_frozen(value: Any) -> bool:
@@ -128,7 +134,7 @@ def head_of(key: str, dump: Dump) -> bytes:
     """Return the text `"key":`."""
     head = _heads.get(key)
     if head is None:
-        head = dump(key, 0) + b":"
+        head = dump(key, 0)[0] + b":"
         if len(_heads) < _HEADS_MAX:
             _heads[key] = head
     return head

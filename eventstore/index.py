@@ -53,6 +53,7 @@ class Index:
         self._begun = False
         self._unmarked = False
         self._pending: dict[str, Row] = {}
+        self._newest: tuple[str, int, Callable[[], Row]] | None = None
         self._in_flight: Counter[str] = Counter()
         self._unclear: set[str] = set()
 
@@ -71,10 +72,17 @@ class Index:
                     self._unmarked = True
                     self._distrust()
 
-    def tell(self, session: str, row: Row | None, *, unclear: bool = False) -> None:
-        """Say what became of a marked save: its row, or None if nothing was committed.
+    def tell(
+        self,
+        session: str,
+        row: tuple[int, Callable[[], Row]] | None,
+        *,
+        unclear: bool = False,
+    ) -> None:
+        """Say what became of a marked save: its version and how to make its row, or None.
 
-        Where that is *unclear*, the log is looked at before the next list.
+        Where that is *unclear*, the log is looked at before the next list. The row is made, by
+        whichever thread, when another session is saved or somebody asks.
         """
         with self._guard:
             if unclear:
@@ -82,15 +90,33 @@ class Index:
             self._in_flight[session] -= 1
             if not self._in_flight[session]:
                 del self._in_flight[session]
+            if row is None:
+                return
+            version, make = row
+            if self._newest is not None:
+                if self._newest[0] != session:
+                    self.note_newest()
+                elif self._newest[1] > version:
+                    return
+            self._newest = session, version, make
+            if len(self._pending) >= PENDING_MAX or self._unmarked:
+                self._flush()
+
+    def note_newest(self) -> None:
+        """Make the row of the last save, if that was not done yet."""
+        with self._guard:
+            if self._newest is None:
+                return
+            session, version, make = self._newest
+            self._newest = None
             newer = self._pending.get(session)
-            if row is not None and (newer is None or newer.version <= row.version):
-                self._pending[session] = row
-                if len(self._pending) >= PENDING_MAX or self._unmarked:
-                    self._flush()
+            if newer is None or newer.version <= version:
+                self._pending[session] = make()
 
     def settled(self, session: str) -> int:
         """Return up to which offset a log is remembered to have been durable."""
         with self._guard:
+            self.note_newest()
             row = self._pending.get(session)
             if row is not None:
                 return row.settled
@@ -157,6 +183,7 @@ class Index:
 
     def _catch_up(self) -> sqlite3.Connection:
         """Bring in what is pending here, marked elsewhere, or changed while nobody watched."""
+        self.note_newest()
         looked_up = list(self._rows(self._unclear))
         known = [row for row in looked_up if not row.damaged]
         connection = self._write([*self._pending.values(), *known])
@@ -182,6 +209,7 @@ class Index:
 
     def _flush(self) -> None:
         """Write pending rows; where that fails, their marks stay for whoever lists next."""
+        self.note_newest()
         if not self._pending:
             return
         try:

@@ -96,11 +96,14 @@ class LogReader:
     def version_of(self, entry: Entry) -> Version:
         """Return what people see of an entry."""
         commit = entry.commit
-        with self._about(commit.seq):
+        changed = commit.parts
+        try:
             parts = {
-                name: PartVersion(row.address, row.size, name in commit.parts)
+                name: PartVersion(row.address, row.size, name in changed)
                 for name, row in self.parts_of(entry).items()
             }
+        except CorruptError as error:
+            raise self._damaged(error, commit.seq) from error
         return Version(
             session=self.session,
             version=commit.seq,

@@ -5,35 +5,24 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from json.encoder import encode_basestring
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from eventstore.errors import CorruptError, InvalidInputError
+from eventstore.json_rules import NESTING_MAX, RefusedError, check, expanded, surrogate_path
 from eventstore.models.json_value import RefusalError
 from eventstore.models.record import Record
 
 STATE_SIZE_MAX = 256 * 1024 * 1024
 """Bytes of one state, unless the store is opened with another limit."""
 
-NESTING_MAX = 512
-"""How deep objects and lists may stand inside each other."""
-
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _SPACE = re.compile(rb"[ \t\r\n]")
 _BRACKET = re.compile(rb"[\[\]{}]")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-
-
-class _RefusedError(Exception):
-    """A value that JSON cannot say, and the path to it, innermost first."""
-
-    def __init__(self, reason: str) -> None:
-        """Start the path at the value."""
-        super().__init__(reason)
-        self.reason = reason
-        self.path: list[str] = []
 
 
 def plain(value: Any, *, part: str) -> Any:
@@ -67,13 +56,13 @@ def encode(value: Any, *, part: str, size_max: int = STATE_SIZE_MAX) -> bytes:
     are not strings, other types than JSON's, deep nesting and too many bytes.
     """
     try:
-        _check(value, 1)
+        check(value, 1)
         state = _encoder.encode(value).encode()
-    except _RefusedError as error:
+    except RefusedError as error:
         field = ".".join([part, *reversed(error.path)])
         raise InvalidInputError(error.reason, field=field) from None
     except UnicodeEncodeError:
-        field = ".".join([part, *_surrogate_path(value)])
+        field = ".".join([part, *surrogate_path(value)])
         raise InvalidInputError(
             "holds a lone surrogate, which is not Unicode", field=field
         ) from None
@@ -85,15 +74,21 @@ def encode(value: Any, *, part: str, size_max: int = STATE_SIZE_MAX) -> bytes:
     return state
 
 
-def text(value: Any, depth: int) -> bytes:
-    """Return the JSON text of a value inside a state, *depth* levels deep.
+def text(value: Any, depth: int) -> tuple[bytes, bool]:
+    """Return the JSON text of a value inside a state, *depth* levels deep, and if it is immutable.
 
-    Raises `InvalidInputError` for what `encode` refuses, naming no field.
+    Immutable means that nothing reachable from the value can be changed in place. Raises
+    `InvalidInputError` for what `encode` refuses, naming no field.
     """
     try:
-        _check(value, depth)
-        return _encoder.encode(value).encode()
-    except (_RefusedError, ValueError, TypeError, RecursionError) as error:
+        kind = type(value)
+        if kind is str:
+            return encode_basestring(value).encode(), True
+        if kind is int:
+            return int.__repr__(value).encode(), True
+        plain, is_frozen = expanded(value, depth)
+        return _encoder.encode(plain).encode(), is_frozen
+    except (RefusedError, ValueError, TypeError, RecursionError) as error:
         raise InvalidInputError(f"cannot be written as JSON ({type(error).__name__})") from None
 
 
@@ -184,68 +179,6 @@ def _members(record: Record) -> dict[str, Any]:
 _encoder = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, separators=(",", ":"), default=_members
 )
-
-
-def _check(value: Any, depth: int) -> None:
-    """Raise `_RefusedError` for what JSON cannot say."""
-    if value is None or isinstance(value, str | bool | int):
-        return
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise _RefusedError("is NaN or infinite")
-        return
-    if depth > NESTING_MAX:
-        raise _RefusedError(f"is nested deeper than {NESTING_MAX}")
-    # One call is one level, so that the deepest value needs no more stack than Python has.
-    for step, item in _steps(value):
-        try:
-            _check(item, depth + 1)
-        except _RefusedError as error:
-            error.path.append(str(step))
-            raise
-
-
-def _steps(value: Any) -> Iterable[tuple[Any, Any]]:
-    """Return what an object or a list holds, each with its key or index."""
-    if isinstance(value, list | tuple):
-        return enumerate(value)
-    if isinstance(value, Record):
-        value = value.to_object()
-    if not isinstance(value, dict):
-        raise _RefusedError(f"is {type(value).__name__}, which JSON has no form for")
-    for key in value:
-        if not isinstance(key, str):
-            raise _RefusedError(f"has a key that is {type(key).__name__}, not a string")
-    return value.items()
-
-
-def _surrogate_path(value: Any) -> list[str]:
-    """Return the path to the first string that is not Unicode."""
-    if isinstance(value, Record):
-        value = value.to_object()
-    if isinstance(value, dict):
-        steps = [(str(key), key, item) for key, item in value.items()]
-    elif isinstance(value, list | tuple):
-        steps = [(str(index), "", item) for index, item in enumerate(value)]
-    else:
-        return []
-    for step, key, item in steps:
-        if not _is_unicode(key):
-            return ["a key"]
-        if isinstance(item, str) and not _is_unicode(item):
-            return [step]
-        if below := _surrogate_path(item):
-            return [step, *below]
-    return []
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether *text* has a UTF-8 form."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def check_size(size: int, part: str, size_max: int) -> None:

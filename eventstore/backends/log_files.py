@@ -6,9 +6,8 @@ import errno
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
+from types import TracebackType
 
 from eventstore.backends.layout import FileLayout
 from eventstore.backends.log_file import LogFile
@@ -43,6 +42,39 @@ def refused(action: str, session: str | None, error: OSError) -> BackendError:
     )
 
 
+class Held:
+    """A log file while somebody uses it. Not a generator, because every call goes through here."""
+
+    __slots__ = ("_create", "_file", "_files", "_log")
+
+    def __init__(self, files: LogFiles, log: str, create: bool) -> None:
+        """Hold the file of *log*, making it if told to *create*."""
+        self._files = files
+        self._log = log
+        self._create = create
+        self._file: LogFile | None = None
+
+    def __enter__(self) -> LogFile | None:
+        """Open the file, or count one more user."""
+        try:
+            self._file = self._files.take(self._log, self._create)
+        except OSError as error:
+            raise refused("use the log", self._log, error) from error
+        return self._file
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Give the file back."""
+        if self._file is not None:
+            self._files.give_back(self._file)
+        if isinstance(error, OSError):
+            raise refused("use the log", self._log, error) from error
+
+
 class LogFiles:
     """The open files of one process, least recently used first."""
 
@@ -57,18 +89,9 @@ class LogFiles:
         for file in replacing._files.values() if replacing else ():
             fs.close(file.fd)
 
-    @contextmanager
-    def held(self, log: str, *, create: bool = False) -> Iterator[LogFile | None]:
+    def held(self, log: str, *, create: bool = False) -> Held:
         """Give the open file of *log*, kept open meanwhile, or None if there is none."""
-        try:
-            file = self._take(log, create)
-            try:
-                yield file
-            finally:
-                if file is not None:
-                    self._give_back(file)
-        except OSError as error:
-            raise refused("use the log", log, error) from error
+        return Held(self, log, create)
 
     def drop(self, log: str, *, pages: bool) -> None:
         """Close the file of *log* once nobody uses it; with *pages*, forget cached bytes."""
@@ -91,7 +114,7 @@ class LogFiles:
                 if not file.users:
                     self._close(file)
 
-    def _take(self, log: str, create: bool) -> LogFile | None:
+    def take(self, log: str, create: bool) -> LogFile | None:
         """Find or open the file and count one more user."""
         with self._guard:
             file = self._files.get(log)
@@ -116,7 +139,7 @@ class LogFiles:
         """Whether an idle file lost its name: replaced or removed behind our back."""
         return not file.users and self._fs.status(file.fd).st_nlink == 0
 
-    def _give_back(self, file: LogFile) -> None:
+    def give_back(self, file: LogFile) -> None:
         """Count one user less, closing a dropped file with its last."""
         with self._guard:
             file.users -= 1

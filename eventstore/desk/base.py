@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 from eventstore.at import At, resolve
 from eventstore.backend import Backend
 from eventstore.backends.registry import open_backend
-from eventstore.catalog import Catalog
+from eventstore.catalog import Catalog, Summarise
 from eventstore.commit import Version
 from eventstore.errors import BackendError, ConflictError, InvalidInputError
 from eventstore.input import (
@@ -23,7 +23,6 @@ from eventstore.models.a3s import (
     SessionData,
 )
 from eventstore.state import STATE_SIZE_MAX
-from eventstore.views import Summary
 
 Durability = Literal["sync", "unsafe_os"]
 Model = type[BaseModel] | type[dict[str, Any]]
@@ -138,7 +137,7 @@ class StoreBase:
         """Return the backend's name: `file` or `memory`."""
         return self._backend.name
 
-    def _apply(self, log: Log, decide: Any, summary: Summary | None = None) -> Version | None:
+    def _apply(self, log: Log, decide: Any, summary: Summarise | None = None) -> Version | None:
         """Commit, with the index told before and after."""
         index = self._catalog.index
         index.mark(log.session)
@@ -147,7 +146,7 @@ class StoreBase:
             before = log.end
             version = log.commit(decide)
             if version is not None and log.end != before:
-                row = self._catalog.row(log, version, summary)
+                row = version.version, self._catalog.row_maker(log, version, summary)
                 self._catalog.account(log)
             unclear = False
             return version

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
 
+from eventstore.catalog import Summarise
 from eventstore.commit import SESSION, Version, check_part_name
 from eventstore.content import Content
 from eventstore.desk.base import StoreBase
@@ -29,6 +31,7 @@ from eventstore.models.a3s import (
     TraceEvent,
     VerificationReport,
 )
+from eventstore.models.record import Record
 from eventstore.parts import (
     ARTIFACTS,
     PART_TYPES,
@@ -37,7 +40,7 @@ from eventstore.parts import (
     VERIFICATION_REPORTS,
 )
 from eventstore.state import check_bytes, dumped, plain
-from eventstore.views import Summary, summary_of
+from eventstore.views import summary_of
 
 
 class Saves(StoreBase):
@@ -80,7 +83,7 @@ class Saves(StoreBase):
             contents,
             remarks(actor, note, key),
             expected,
-            summary_of(document),
+            _summarise(document),
         )
 
     def save_artifacts(
@@ -129,7 +132,7 @@ class Saves(StoreBase):
             raise InvalidInputError("there is nothing to save", field="states")
         if self._model is not dict:
             refuse_secrets(values.get(SESSION))
-        summary = summary_of(values[SESSION]) if SESSION in values else None
+        summary = _summarise(values[SESSION]) if SESSION in values else None
         exact = {
             name: self._content(name, value, bytes(states[name])) for name, value in values.items()
         }
@@ -184,7 +187,7 @@ class Saves(StoreBase):
         contents: dict[str, Content],
         notes: Remarks,
         expected: int | Version | None,
-        summary: Summary | None,
+        summary: Summarise | None,
     ) -> Version:
         """Commit contents as one version."""
         wanted = version_number(expected, id)
@@ -193,6 +196,14 @@ class Saves(StoreBase):
         version = self._apply(log, log.saving(change, wanted), summary)
         assert version is not None, "a save always has a version"
         return version
+
+
+def _summarise(document: Any) -> Summarise:
+    """Return what summarises a document as it is now."""
+    if isinstance(document, Record):
+        return partial(summary_of, document)
+    summary = summary_of(document)
+    return lambda: summary
 
 
 class AsyncSaves(AsyncBase):

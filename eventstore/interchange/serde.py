@@ -14,7 +14,8 @@ from json.encoder import encode_basestring
 from typing import Any
 
 from eventstore.errors import InvalidInputError
-from eventstore.state import NESTING_MAX, STATE_SIZE_MAX
+from eventstore.json_rules import NESTING_MAX
+from eventstore.state import STATE_SIZE_MAX
 
 _BOM = b"\xef\xbb\xbf"
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, field_validator
 
 from eventstore import EventStore, InvalidInputError, Message, SessionConfig, SessionData
+from eventstore.json_rules import NESTING_MAX
 from eventstore.models.a3s import LlmConfigData
-from eventstore.state import NESTING_MAX
 from tests.second_reader import read_log
 
 SECRET = "marker-of-a-secret"

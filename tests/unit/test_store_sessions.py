@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from eventstore import EventStore, InvalidInputError, Page, SessionData, Version
-from eventstore.index_rows import Row
 
 ORDERS = ("updated_at", "created_at", "saved_at", "id", "name")
 
@@ -280,15 +279,15 @@ def test_the_newest_of_two_saves_is_listed_whoever_tells_first(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thread that tells the index late does not put an older version in the list."""
-    make_row = store._catalog.row
+    make_row = store._catalog.row_maker
     second_is_told = threading.Event()
 
-    def row(log: Any, version: Version, summary: Any) -> Row:
+    def row(log: Any, version: Version, summary: Any) -> Any:
         if version.version == 1:
             second_is_told.wait(10)
         return make_row(log, version, summary)
 
-    monkeypatch.setattr(store._catalog, "row", row)
+    monkeypatch.setattr(store._catalog, "row_maker", row)
     late = threading.Thread(target=store.save, args=(SessionData(id="s", parent_id="one"),))
     late.start()
     while store.version("s") is None:

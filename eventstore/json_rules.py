@@ -1,0 +1,117 @@
+"""What JSON can say: a walk over a value that refuses the rest, and names the place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from eventstore.models.json_value import FrozenDict
+from eventstore.models.record import Record
+
+NESTING_MAX = 512
+"""How deep objects and lists may stand inside each other."""
+
+_SCALARS = (str, int, float, bool, type(None))
+
+
+class RefusedError(Exception):
+    """A value that JSON cannot say, and the path to it, innermost first."""
+
+    def __init__(self, reason: str) -> None:
+        """Start the path at the value."""
+        super().__init__(reason)
+        self.reason = reason
+        self.path: list[str] = []
+
+
+def check(value: Any, depth: int) -> None:
+    """Raise `RefusedError` for what JSON cannot say."""
+    if value is None or isinstance(value, str | bool | int):
+        return
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise RefusedError("is NaN or infinite")
+        return
+    if depth > NESTING_MAX:
+        raise RefusedError(f"is nested deeper than {NESTING_MAX}")
+    # One call is one level, so that the deepest value needs no more stack than Python has.
+    for step, item in _steps(value):
+        try:
+            check(item, depth + 1)
+        except RefusedError as error:
+            error.path.append(str(step))
+            raise
+
+
+def expanded(value: Any, depth: int) -> tuple[Any, bool]:
+    """Return *value* with its records as dicts, and whether nothing in it can change.
+
+    Raises `RefusedError` for what `check` refuses. One walk does both, because it is most of
+    what saving a new message costs.
+    """
+    if isinstance(value, _SCALARS):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RefusedError("is NaN or infinite")
+        return value, True
+    if depth > NESTING_MAX:
+        raise RefusedError(f"is nested deeper than {NESTING_MAX}")
+    is_frozen = True
+    if isinstance(value, list | tuple):
+        items = []
+        for item in value:
+            if type(item) is not str:
+                item, frozen = expanded(item, depth + 1)  # noqa: PLW2901
+                is_frozen &= frozen
+            items.append(item)
+        return items, is_frozen and type(value) is tuple
+    members = {}
+    for key, item in _steps(value):
+        if type(item) is not str:
+            item, frozen = expanded(item, depth + 1)  # noqa: PLW2901
+            is_frozen &= frozen
+        members[key] = item
+    return members, is_frozen and (isinstance(value, Record) or type(value) is FrozenDict)
+
+
+def _steps(value: Any) -> Iterable[tuple[Any, Any]]:
+    """Return what an object or a list holds, each with its key or index."""
+    if isinstance(value, list | tuple):
+        return enumerate(value)
+    if isinstance(value, Record):
+        value = value.to_object()
+    if not isinstance(value, dict):
+        raise RefusedError(f"is {type(value).__name__}, which JSON has no form for")
+    for key in value:
+        if not isinstance(key, str):
+            raise RefusedError(f"has a key that is {type(key).__name__}, not a string")
+    return value.items()
+
+
+def surrogate_path(value: Any) -> list[str]:
+    """Return the path to the first string that is not Unicode."""
+    if isinstance(value, Record):
+        value = value.to_object()
+    if isinstance(value, dict):
+        steps = [(str(key), key, item) for key, item in value.items()]
+    elif isinstance(value, list | tuple):
+        steps = [(str(index), "", item) for index, item in enumerate(value)]
+    else:
+        return []
+    for step, key, item in steps:
+        if not _is_unicode(key):
+            return ["a key"]
+        if isinstance(item, str) and not _is_unicode(item):
+            return [step]
+        if below := surrogate_path(item):
+            return [step, *below]
+    return []
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether *text* has a UTF-8 form."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
