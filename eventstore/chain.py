@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from eventstore.delta import decode_delta, fold
 from eventstore.errors import CorruptError
 from eventstore.payload import Codec, Encoding, PartEntry
-from eventstore.stream import context_of, decompress, read_stream
+from eventstore.stream import Span, context_of, decompress, read_stream
 
 CHAIN_MAX = 1024
 """How many deltas may follow a keyframe."""
@@ -20,9 +20,11 @@ DECODED_SLACK = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One state of a chain: its row in the table of its frame, and its body."""
+    """One state of a chain: how its frame holds it."""
 
-    row: PartEntry
+    encoding: int
+    codec: int
+    decoded_size: int
     body: bytes
 
 
@@ -40,42 +42,43 @@ class Chain:
     context: bytes
 
 
-def rebuild(steps: Sequence[Step], size: int, size_max: int) -> tuple[bytes, Chain]:
-    """Return the state of *size* bytes that *steps*, from the keyframe on, lead to.
+def rebuild(newest: PartEntry, steps: Sequence[Step], size_max: int) -> tuple[bytes, Chain]:
+    """Return the state in row *newest*, which *steps*, from the keyframe on, lead to.
 
     Raises `CorruptError` where they do not fit each other; never allocates much more than a
     chain may decode to. The caller checks the state against its address.
     """
-    decoded = _decoded(steps, size, size_max)
-    state = fold(decoded[0], [decode_delta(data) for data in decoded[1:]], size)
+    decoded = _decoded(steps, newest.size, size_max)
+    state = fold(decoded[0].data, [decode_delta(*span) for span in decoded[1:]], newest.size)
     chain = Chain(
-        newest=steps[-1].row,
+        newest=newest,
         stored_size=sum(len(step.body) for step in steps),
-        decoded_size=sum(map(len, decoded)),
+        decoded_size=sum(step.decoded_size for step in steps),
         context=context_of(decoded),
     )
     return state, chain
 
 
-def _decoded(steps: Sequence[Step], size: int, size_max: int) -> list[bytes]:
+def _decoded(steps: Sequence[Step], size: int, size_max: int) -> list[Span]:
     """Decode every body of a chain."""
-    total = sum(step.row.decoded_size for step in steps)
+    total = sum(step.decoded_size for step in steps)
     if size > size_max or total > DECODED_FACTOR * size_max + DECODED_SLACK:
         raise CorruptError(f"a chain claims {total} bytes, more than the limit allows")
-    if steps[0].row.encoding is not Encoding.KEYFRAME:
+    if steps[0].encoding != Encoding.KEYFRAME:
         raise CorruptError("a chain has no keyframe")
-    decoded = [decompress(steps[0].body, steps[0].row.decoded_size, size_max)]
+    size = steps[0].decoded_size
+    decoded = [Span(decompress(steps[0].body, size, size_max), 0, size)]
     start = 1
     while start < len(steps):
         stop = start + 1
-        while stop < len(steps) and steps[stop].row.codec is Codec.ZSTD_CONTINUED:
+        while stop < len(steps) and steps[stop].codec == Codec.ZSTD_CONTINUED:
             stop += 1
         stream = steps[start:stop]
-        if stream[0].row.codec is not Codec.ZSTD_STARTED:
+        if stream[0].codec != Codec.ZSTD_STARTED:
             raise CorruptError("a stream of deltas has no beginning")
         decoded += read_stream(
             [step.body for step in stream],
-            [step.row.decoded_size for step in stream],
+            [step.decoded_size for step in stream],
             context_of(decoded),
         )
         start = stop

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from eventstore.errors import CorruptError
-from eventstore.leb128 import Reader, put
+from eventstore.leb128 import numbers, put
 
 _RANGES_MAX = 1_000_000
 
@@ -59,30 +59,36 @@ def encode_delta(splices: Iterable[Splice]) -> bytes:
     return b"".join((head, out, *inserts))
 
 
-def decode_delta(data: bytes) -> Delta:
-    """Return the splices of a delta; raise `CorruptError` for anything malformed."""
-    reader = Reader(data, "a delta")
-    ranges = []
-    end = inserted = 0
-    for _ in range(reader.number()):
-        code, copied, size = reader.number(), reader.number(), reader.number()
-        start = end + (-((code + 1) >> 1) if code & 1 else code >> 1)
+def decode_delta(data: bytes, first: int = 0, stop: int | None = None) -> Delta:
+    """Return the splices of the delta at *first* to *stop* in *data*.
+
+    Raises `CorruptError` for anything malformed.
+    """
+    stop = len(data) if stop is None else stop
+    try:
+        (count,), at = numbers(data, first, 1)
+        fields, at = numbers(data, at, 3 * count)
+    except (IndexError, OverflowError):
+        raise CorruptError("a delta is cut short or holds a number that is too large") from None
+    pieces, ends = [], []
+    made = start = 0
+    for index in range(0, len(fields), 3):
+        code, copied, size = fields[index : index + 3]
+        start += -((code + 1) >> 1) if code & 1 else code >> 1
         if start < 0:
             raise CorruptError("a delta copies from before its state")
-        end = start + copied
-        ranges.append((start, end, size))
-        inserted += size
-    at = reader.at
-    if at + inserted != len(data):
-        raise CorruptError("a delta's inserts contradict its splices")
-    pieces, ends = [], []
-    made = 0
-    for start, stop, size in ranges:
-        for piece in ((start, stop, True), (at, at + size, False)):
-            made += piece[1] - piece[0]
-            pieces.append(piece)
+        if copied:
+            made += copied
+            pieces.append((start, start + copied, True))
             ends.append(made)
-        at += size
+            start += copied
+        if size:
+            made += size
+            pieces.append((at, at + size, False))
+            ends.append(made)
+            at += size
+    if at != stop:
+        raise CorruptError("a delta's inserts contradict its splices")
     return Delta(pieces, ends, data)
 
 
@@ -91,41 +97,46 @@ def fold(base: bytes, deltas: Sequence[Delta], size: int) -> bytes:
 
     Raises `CorruptError` where they do not fit each other.
     """
-    state = bytearray(size)
+    found: dict[int, memoryview] = {}
     wanted = [(0, 0, size)] if size else []
     for delta in reversed(deltas):
-        wanted = _before(delta, wanted, state)
-        if len(wanted) > _RANGES_MAX:
+        wanted = _before(delta, wanted, found)
+        if len(wanted) + len(found) > _RANGES_MAX:
             raise CorruptError("a run of deltas is too entangled")
+    text = memoryview(base)
     for at, start, stop in wanted:
         if stop > len(base):
             raise CorruptError("a delta copies from beyond its state")
-        state[at : at + stop - start] = base[start:stop]
-    return bytes(state)
+        found[at] = text[start:stop]
+    return b"".join([found[at] for at in sorted(found)])
 
 
 def _before(
-    delta: Delta, wanted: list[tuple[int, int, int]], state: bytearray
+    delta: Delta, wanted: list[tuple[int, int, int]], found: dict[int, memoryview]
 ) -> list[tuple[int, int, int]]:
-    """Move what *delta* inserted into *state*; return what is wanted of the state before it.
+    """Put what *delta* inserted into *found*; return what is wanted of the state before it.
 
-    Wanted ranges are (offset in *state*, start, stop).
+    Wanted ranges are (offset in the state to be made, start, stop).
     """
+    text = memoryview(delta.data)
     before: list[tuple[int, int, int]] = []
-    ends = delta.ends
-    for at, first, last in wanted:
-        index, now = bisect_right(ends, first), first
+    ends, pieces = delta.ends, delta.pieces
+    for to, first, last in wanted:
+        if not ends or last > ends[-1]:
+            raise CorruptError("a delta makes a shorter state than it should")
+        index, at, now = bisect_right(ends, first), to, first
         while now < last:
-            if index >= len(ends):
-                raise CorruptError("a delta makes a shorter state than it should")
-            _, stop, is_copy = delta.pieces[index]
-            size = min(last, ends[index]) - now
-            start, to = stop - ends[index] + now, at + now - first
+            end = ends[index]
+            _, stop, is_copy = pieces[index]
+            size = (last if last < end else end) - now
+            start = stop - end + now
             if is_copy:
-                before.append((to, start, start + size))
+                before.append((at, start, start + size))
             else:
-                state[to : to + size] = delta.data[start : start + size]
-            now, index = now + size, index + 1
+                found[at] = text[start : start + size]
+            at += size
+            now += size
+            index += 1
     return before
 
 

@@ -32,6 +32,8 @@ END_MARK = b"LSE\x89"
 FORMAT_VERSION = 1
 
 _FIELDS = struct.Struct("<4s4BHHIQQ")
+_SIZES = struct.Struct("<HHI")
+_SIZES_AT = 8
 _CHECKSUM_SIZE = 8
 _DIGEST_SIZE = 32
 _TRAILER = struct.Struct("<I4s")
@@ -150,6 +152,15 @@ def decode_frame(data: bytes, position: int) -> Frame:
         table=data[table_start : header.head_size],
         bodies=data[header.head_size : checked],
     )
+
+
+def sizes_at(data: bytes, at: int) -> tuple[int, int, int]:
+    """Return the sizes of commit, table and bodies that a header in *data* states, unchecked.
+
+    For readers whose result is proven otherwise. Raises `struct.error` where *data* ends.
+    """
+    commit_size, table_size, body_size = _SIZES.unpack_from(data, at + _SIZES_AT)
+    return commit_size, table_size, body_size
 
 
 def last_frame_size(tail: bytes) -> int | None:

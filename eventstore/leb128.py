@@ -14,6 +14,27 @@ def put(out: bytearray, number: int) -> None:
     out.append(number)
 
 
+def numbers(data: bytes, at: int, count: int) -> tuple[list[int], int]:
+    """Return *count* numbers from offset *at* on, and the offset behind them.
+
+    Raises `IndexError` where the data ends, `OverflowError` for more than 63 bits.
+    """
+    found = []
+    for _ in range(count):
+        byte = data[at]
+        at += 1
+        number, shift = byte & 0x7F, 7
+        while byte > 0x7F:
+            if shift >= 63:
+                raise OverflowError
+            byte = data[at]
+            at += 1
+            number |= (byte & 0x7F) << shift
+            shift += 7
+        found.append(number)
+    return found, at
+
+
 class Reader:
     """Reads *data*; whatever runs past its end is a `CorruptError` naming *what* was read."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from types import MappingProxyType
 
@@ -272,8 +272,14 @@ class LogReader:
     def _rebuilt(self, part: str, row: PartEntry, seq: int) -> tuple[bytes, Chain]:
         """Rebuild a state from its keyframe on, and check it against its address."""
         with self._about(seq):
-            steps = ChainReader(self._backend, self.session, part, row).steps()
-            state, chain = rebuild(steps, row.size, self._state_size_max)
+            reader = ChainReader(self._backend, self.session, part, row)
+            steps = reader.glance()
+            if steps is not None:
+                with suppress(CorruptError):
+                    state, chain = rebuild(row, steps, self._state_size_max)
+                    if address_of(state) == row.address:
+                        return state, chain
+            state, chain = rebuild(row, reader.steps(), self._state_size_max)
             if address_of(state) != row.address:
                 raise CorruptError(f"part {part!r} does not hash to its address")
         return state, chain

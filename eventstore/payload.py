@@ -21,7 +21,7 @@ from enum import IntEnum
 
 from eventstore.address import ADDRESS_SIZE
 from eventstore.errors import CorruptError, UnsupportedError
-from eventstore.leb128 import Reader, put
+from eventstore.leb128 import Reader, numbers, put
 
 SALT_SIZE = 32
 PARTS_MAX = 64
@@ -174,6 +174,30 @@ def _entry(reader: Reader, position: int) -> PartEntry:
     return PartEntry(
         Encoding(encoding), holder, address, 0, base, previous, chain, stored, decoded, Codec(codec)
     )
+
+
+def peek(data: bytes, at: int, part: bytes) -> tuple[int, int, list[int], int]:
+    """Return encoding, codec and numbers of *part* in the table at offset *at*, almost unchecked.
+
+    The numbers are the distances of base and previous frame, chain length, stored and decoded size;
+    the last item is where the part's body starts among the bodies. For readers whose result is
+    proven otherwise. Raises `LookupError` or `OverflowError` for a table that cannot be read so.
+    """
+    if data[at]:
+        at += SALT_SIZE + 2 + int.from_bytes(data[at + 1 + SALT_SIZE :][:2], "little")
+    count, before = data[at + 1], 0
+    at += 2
+    for _ in range(count):
+        stop = at + 1 + data[at]
+        name, encoding = data[at + 1 : stop], data[stop]
+        if encoding == Encoding.UNCHANGED:
+            _, at = numbers(data, stop + 1, 1)
+            continue
+        found, at = numbers(data, stop + 2 + ADDRESS_SIZE, 5)
+        if name == part:
+            return encoding, data[stop + 1], found, before
+        before += found[3]
+    raise LookupError("no such part")
 
 
 def bodies_of(table: Table, bodies: bytes) -> dict[str, bytes]:

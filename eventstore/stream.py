@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import zstandard
 
@@ -75,7 +75,15 @@ class Compressor:
         return head + tail
 
 
-def read_stream(bodies: Sequence[bytes], sizes: Sequence[int], context: bytes) -> list[bytes]:
+class Span(NamedTuple):
+    """The bytes *start* to *stop* of *data*: what one body decodes to."""
+
+    data: bytes
+    start: int
+    stop: int
+
+
+def read_stream(bodies: Sequence[bytes], sizes: Sequence[int], context: bytes) -> list[Span]:
     """Return what the bodies of one stream decode to, each of its stated size.
 
     Raises `CorruptError` for anything else; never allocates more than the sizes stated.
@@ -94,18 +102,18 @@ def read_stream(bodies: Sequence[bytes], sizes: Sequence[int], context: bytes) -
         raise CorruptError("a stream's size contradicts its tables")
     decoded, start = [], 0
     for size in sizes:
-        decoded.append(data[start : start + size])
+        decoded.append(Span(data, start, start + size))
         start += size
     return decoded
 
 
-def context_of(decoded: Sequence[bytes]) -> bytes:
+def context_of(decoded: Sequence[Span]) -> bytes:
     """Return the dictionary of a stream that starts behind bodies that decode to these."""
     kept: list[bytes] = []
     size = 0
-    for data in reversed(decoded):
-        kept.append(data)
-        size += len(data)
+    for data, start, stop in reversed(decoded):
+        kept.append(data[max(start, stop - CONTEXT_SIZE) : stop])
+        size += stop - start
         if size >= CONTEXT_SIZE:
             break
     return b"".join(reversed(kept))[-CONTEXT_SIZE:]
