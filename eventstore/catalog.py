@@ -54,7 +54,7 @@ class Catalog:
             return log
 
     def account(self, log: Log) -> None:
-        """After a save: keep what all logs hold to make the next saves cheap within bounds."""
+        """After a save or a load: keep what all logs hold to make the next cheap within bounds."""
         with self._guard:
             if self._logs.get(log.session) is not log:
                 return  # Pushed out meanwhile: what it holds goes with it.

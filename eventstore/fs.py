@@ -7,13 +7,19 @@ Errors are plain `OSError`: the backend that asked knows what they mean.
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
+import re
 from pathlib import Path
 from typing import Protocol
 
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
+
+_MOUNTS = "/proc/self/mountinfo"
+_SYNCED_WHOLE = {"ext4", "xfs"}
+_syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
@@ -35,6 +41,15 @@ class FileSystem(Protocol):
 
     def sync_data(self, fd: int) -> None:
         """Return when the file's bytes and its size are durable."""
+
+    def can_sync_all(self, fd: int) -> bool:
+        """Whether `sync_all` works for the file system that *fd* is on, and reports errors."""
+
+    def sync_all(self, fd: int) -> None:
+        """Return when all files and names on the file system of *fd* are durable.
+
+        Raises for any error of that file system since *fd* was opened or this was last called.
+        """
 
     def sync_directory(self, path: Path) -> None:
         """Return when the names in the directory *path* are durable."""
@@ -71,6 +86,12 @@ class FileSystem(Protocol):
 
     def boot(self) -> str:
         """Return what changes when the machine starts again; empty where it cannot be known."""
+
+
+def _reports_errors() -> bool:
+    """Whether the kernel's syncfs(2) returns errors of writing back."""
+    release = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return release is not None and (int(release[1]), int(release[2])) >= (5, 8)
 
 
 class OsFileSystem:
@@ -115,6 +136,26 @@ class OsFileSystem:
             fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
         else:
             os.fdatasync(fd)
+
+    def can_sync_all(self, fd: int) -> bool:
+        """Look for syncfs(2) that reports errors (Linux 5.8), on a file system known to obey it."""
+        if _syncfs is None or not _reports_errors():
+            return False
+        device = os.fstat(fd).st_dev
+        wanted = f"{os.major(device)}:{os.minor(device)}"
+        try:
+            with open(_MOUNTS, encoding="utf-8", errors="replace") as mounts:
+                kinds = [line.partition(" - ")[2] for line in mounts if line.split()[2] == wanted]
+        except OSError:
+            return False
+        return bool(kinds) and all(kind.split()[0] in _SYNCED_WHOLE for kind in kinds)
+
+    def sync_all(self, fd: int) -> None:
+        """Call syncfs(2)."""
+        assert _syncfs is not None, "the caller asked whether it is there"
+        if _syncfs(fd):
+            error = ctypes.get_errno()
+            raise OSError(error, os.strerror(error))
 
     def sync_directory(self, path: Path) -> None:
         """Sync the directory."""

@@ -45,19 +45,6 @@ class Log(LogReader):
                 self._append(made)
             return self.version_of(made.head.entry)
 
-    def forget_states(self) -> bool:
-        """Give back the memory that makes saves cheap, unless it is in use right now."""
-        if not self._guard.acquire(blocking=False):
-            return False
-        self._writers.clear()
-        self._guard.release()
-        return True
-
-    @property
-    def memory_size(self) -> int:
-        """Bytes of memory held to make saves cheap, about."""
-        return sum(writer.memory_size for writer in self._writers.values())
-
     def saving(self, change: Change, expected: int | None) -> Callable[[Head | None], Decision]:
         """Return what `commit` asks to save *change* on *expected* (0: no session yet; None: any).
 
@@ -123,7 +110,7 @@ class Log(LogReader):
             return self._draft(head, decision, written)
         except BaseException:
             # The writers may have moved on to states that will not be stored.
-            self._writers.clear()
+            self._states.clear()
             raise
 
     def _written(self, head: Head | None, change: Change) -> dict[str, Written]:
@@ -133,7 +120,7 @@ class Log(LogReader):
             row = None if head is None else head.parts.get(part)
             writer = None if row is None or head is None else self._writer(part, row, head.version)
             if writer is None:
-                self._writers[part] = writer = PartWriter(content)
+                self._states.writers[part] = writer = PartWriter(content)
                 item: Written | None = writer.first()
             else:
                 item = writer.write(content)
@@ -143,7 +130,7 @@ class Log(LogReader):
 
     def _writer(self, part: str, row: PartEntry, seq: int) -> PartWriter | None:
         """Return the writer whose state is that of *row*, or None if that cannot be read."""
-        writer = self._writers.get(part)
+        writer = self._states.writers.get(part)
         if writer is not None and writer.is_stored and writer.holder == row.holder:
             return writer
         try:
@@ -152,7 +139,7 @@ class Log(LogReader):
             return None  # The new state is stored whole, which needs no old one.
         value = decode(state, session=self.session, part=part)
         content = Content(part, value, size_max=self._state_size_max, exact=state)
-        self._writers[part] = writer = PartWriter(content, chain)
+        self._states.writers[part] = writer = PartWriter(content, chain)
         return writer
 
     def _draft(self, head: Head | None, change: Change, written: dict[str, Written]) -> Draft:
@@ -191,7 +178,7 @@ class Log(LogReader):
             self.settled = made.head.end
         self._move_to(made.head)
         for part, item in made.written.items():
-            self._writers[part].stored(item, made.head.parts[part])
+            self._states.writers[part].stored(item, made.head.parts[part])
 
     def _refreshed_to_write(self, size: int) -> Head | None:
         """Return the head while the log's lock is held, cutting a torn tail off first."""

@@ -262,3 +262,23 @@ def placed(session: str, position: int) -> Iterator[None]:
             where=f"byte {position}",
             hint=error.hint,
         ) from error
+
+
+@contextmanager
+def about(session: str, seq: int) -> Iterator[None]:
+    """Let a `CorruptError` from within say which version it is about."""
+    try:
+        yield
+    except CorruptError as error:
+        raise named(error, session, seq) from error
+
+
+def named(error: CorruptError, session: str, seq: int) -> CorruptError:
+    """Return *error* with session, version and the next step."""
+    return CorruptError(
+        error.message,
+        session=session,
+        version=seq,
+        where=error.where,
+        hint="other versions still load with at=",
+    )

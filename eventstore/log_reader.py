@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
 from copy import copy
 from types import MappingProxyType
 
-from eventstore.address import address_of
 from eventstore.backend import Backend
-from eventstore.chain import Chain, rebuild
+from eventstore.chain import Chain
 from eventstore.commit import PartVersion, Version
 from eventstore.draft import Head
 from eventstore.errors import CorruptError
-from eventstore.log_chain import ChainReader
-from eventstore.log_frames import Entry, LogFrames
+from eventstore.log_frames import Entry, LogFrames, about, named
 from eventstore.log_parts import LogParts
+from eventstore.log_states import LogStates
 from eventstore.log_tail import Tail, find_tail
-from eventstore.part_writer import PartWriter
 from eventstore.payload import PartEntry
 
 
@@ -52,7 +49,7 @@ class LogReader:
         self._damaged_size = 0
         self._positions: dict[int, int] | None = None
         self._keys: dict[str, int] | None = None
-        self._writers: dict[str, PartWriter] = {}
+        self._states = LogStates(backend, session, state_size_max=state_size_max)
 
     def head(self) -> Head | None:
         """Return the newest entry, durable by the time it is returned; None for an empty log.
@@ -103,7 +100,7 @@ class LogReader:
                 for name, row in self.parts_of(entry).items()
             }
         except CorruptError as error:
-            raise self._damaged(error, commit.seq) from error
+            raise named(error, self.session, commit.seq) from error
         return Version(
             session=self.session,
             version=commit.seq,
@@ -130,7 +127,7 @@ class LogReader:
             yield self.version_of(entry)
             if entry.commit.prev is None:
                 break
-            with self._about(entry.commit.seq - 1):
+            with about(self.session, entry.commit.seq - 1):
                 entry = self._parts.before(entry, head.genesis)
         if damage is not None:
             raise damage
@@ -149,6 +146,7 @@ class LogReader:
     def state(self, part: str, seq: int | None = None) -> bytes | None:
         """Return the bytes of *part* at version *seq* (default: newest), proven by its address."""
         with self._guard:
+            is_newest = seq is None
             if seq is None:
                 head = self.head()
                 if head is None:
@@ -156,9 +154,31 @@ class LogReader:
                 seq, parts = head.version, head.parts
             else:
                 parts = self.parts_at(seq)
-        with self._about(seq):
-            row = parts.get(part)
-        return None if row is None else self._rebuilt(part, row, seq)[0]
+            with about(self.session, seq):
+                row = parts.get(part)
+            if row is None:
+                return None
+            known = self._states.known(part, row) if is_newest else None
+        if known is not None:
+            return known
+        state, _ = self._rebuilt(part, row, seq)
+        if is_newest:
+            with self._guard:
+                self._states.remember(part, row, state)
+        return state
+
+    @property
+    def memory_size(self) -> int:
+        """Bytes of memory held to make saves and loads of the newest states cheap, about."""
+        return self._states.memory_size
+
+    def forget_states(self) -> bool:
+        """Give back the memory that makes saves and loads cheap, unless it is in use right now."""
+        if not self._guard.acquire(blocking=False):
+            return False
+        self._states.clear()
+        self._guard.release()
+        return True
 
     def _move_to(self, head: Head) -> Head:
         """Make *head* the one that is known, and note what later calls look up."""
@@ -174,7 +194,7 @@ class LogReader:
         """Drop everything cached, so that the next call asks the medium."""
         self._head = self._positions = self._keys = None
         self._parts.clear()
-        self._writers.clear()
+        self._states.clear()
 
     def _settle(self, head: Head) -> None:
         """Make durable what a killed writer may have left only in the page cache."""
@@ -261,7 +281,7 @@ class LogReader:
             if self._positions is None:
                 self._positions = self._frames.positions(head.entry)
             position = self._positions.get(seq)
-        with self._about(seq):
+        with about(self.session, seq):
             if position is None:
                 raise CorruptError("its frame cannot be found")
             entry = self._frames.entry(position)
@@ -271,33 +291,5 @@ class LogReader:
 
     def _rebuilt(self, part: str, row: PartEntry, seq: int) -> tuple[bytes, Chain]:
         """Rebuild a state from its keyframe on, and check it against its address."""
-        with self._about(seq):
-            reader = ChainReader(self._backend, self.session, part, row)
-            steps = reader.glance()
-            if steps is not None:
-                with suppress(CorruptError):
-                    state, chain = rebuild(row, steps, self._state_size_max)
-                    if address_of(state) == row.address:
-                        return state, chain
-            state, chain = rebuild(row, reader.steps(), self._state_size_max)
-            if address_of(state) != row.address:
-                raise CorruptError(f"part {part!r} does not hash to its address")
-        return state, chain
-
-    @contextmanager
-    def _about(self, seq: int) -> Iterator[None]:
-        """Let a `CorruptError` from within say which version it is about."""
-        try:
-            yield
-        except CorruptError as error:
-            raise self._damaged(error, seq) from error
-
-    def _damaged(self, error: CorruptError, seq: int) -> CorruptError:
-        """Return *error* with session, version and the next step."""
-        return CorruptError(
-            error.message,
-            session=self.session,
-            version=seq,
-            where=error.where,
-            hint="other versions still load with at=",
-        )
+        with about(self.session, seq):
+            return self._states.rebuilt(part, row)

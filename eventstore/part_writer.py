@@ -64,6 +64,10 @@ class PartWriter:
         """Bytes of memory this holds, about: trees weigh about twice their text."""
         return 2 * self._root.size + self._recent_size + (STREAM_SIZE if self._stream else 0)
 
+    def text(self) -> bytes:
+        """Return the state."""
+        return text_of(self._root)
+
     def first(self) -> Written:
         """Return how to store the state that the writer began with."""
         return self._keyframe()

@@ -9,7 +9,6 @@ index.db, marks/           derived, see `index.py`
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +19,8 @@ from eventstore.backends.layout import LOGS, FileLayout
 from eventstore.backends.log_file import LogFile
 from eventstore.backends.log_files import LogFiles, refused
 from eventstore.backends.log_names import log_name
-from eventstore.errors import BackendError, ConflictError, DurabilityError
+from eventstore.backends.log_syncs import LogSyncs
+from eventstore.errors import BackendError, ConflictError
 from eventstore.fs import FileSystem, OsFileSystem
 
 
@@ -34,22 +34,23 @@ class FileBackend(Backend):
         directory: Path,
         *,
         create: bool = True,
-        durable: bool = True,
+        durability: str = "sync",
         fs: FileSystem | None = None,
     ) -> None:
         """Open the store in *directory*, founding it there if *create* allows.
 
-        With *durable* off, `append` returns before the bytes are durable and `sync` makes up
-        for it. Raises `BackendError` where the directory cannot be used or locks do not work.
+        *durability* is `sync`, `group` (threads that append at the same time share a sync) or
+        `unsafe_os` (`append` returns before the bytes are durable, and `sync` makes up for it).
+        Raises `BackendError` where the directory cannot be used or locks do not work.
         """
         self.fs: FileSystem = fs or OsFileSystem()
         self.directory: Path = Path(os.path.abspath(directory))
-        self.durable = durable
+        self._mode = durability
         self._layout = FileLayout(self.fs, self.directory)
         self._layout.open(create=create)
         self._files = LogFiles(self.fs, self._layout)
-        self._unsynced: set[str] = set()
-        self._unsynced_guard = threading.Lock()
+        self._syncs = LogSyncs(self.fs, self._layout, self._files, durability)
+        self.durable = self._syncs.durable
 
     def size(self, log: str) -> int | None:
         """Ask the file; an empty one, left by a crash before the first save, is no log."""
@@ -92,9 +93,7 @@ class FileBackend(Backend):
             else:
                 self._write(log, file, position, frame)
             # A repeat is synced too: the first try may have failed at this very line.
-            self._sync(log, file)  # The commit point.
-            if self.durable and position == 0:
-                self._layout.sync_entry(log)
+            self._syncs.done(log, file, entry=position == 0)  # The commit point.
             file.end = position + len(frame)
 
     def settle(self, log: str, *, entry: bool) -> None:
@@ -104,9 +103,7 @@ class FileBackend(Backend):
         with self._files.held(log) as file:
             if file is None:
                 return
-            self._sync(log, file)
-            if entry:
-                self._layout.sync_entry(log)
+            self._syncs.done(log, file, entry=entry)
 
     def cut(self, log: str, position: int) -> str:
         """Copy the tail to `lost+found/`, make the copy durable, then truncate."""
@@ -118,7 +115,7 @@ class FileBackend(Backend):
                 self.fs.truncate(file.fd, position)
             except OSError as error:
                 raise refused("recover", log, error) from error
-            self._sync(log, file)
+            self._syncs.done(log, file, entry=False)
             file.end = file.space = position
             return kept
 
@@ -130,14 +127,8 @@ class FileBackend(Backend):
             raise refused("list the logs", None, error) from error
 
     def sync(self) -> None:
-        """Sync every log appended to without a sync of its own, and its directory entry."""
-        with self._unsynced_guard:
-            pending, self._unsynced = self._unsynced, set()
-        for log in sorted(pending):
-            with self._files.held(log) as file:
-                if file is not None:
-                    self._sync_data(log, file)
-                    self._layout.sync_entry(log)
+        """Sync what was appended to without a sync, and names with it."""
+        self._syncs.all()
 
     def check(self) -> None:
         """Probe the directory with a small file of its own."""
@@ -146,11 +137,13 @@ class FileBackend(Backend):
     def close(self) -> None:
         """Close every file."""
         self._files.close()
+        self._syncs.close()
 
     def abandon(self) -> None:
         """Close the child's descriptors; the parent's locks stay with the parent's."""
         self._files = LogFiles(self.fs, self._layout, replacing=self._files)
-        self._unsynced_guard = threading.Lock()
+        self._syncs.close()
+        self._syncs = LogSyncs(self.fs, self._layout, self._files, self._mode)
 
     def _lock(self, log: str, file: LogFile) -> None:
         """Take the lock, saying clearly when the medium has none."""
@@ -193,26 +186,3 @@ class FileBackend(Backend):
             file.space = position
         except OSError:
             self._files.drop(log, pages=False)
-
-    def _sync(self, log: str, file: LogFile) -> None:
-        """Sync now, or remember to."""
-        if self.durable:
-            self._sync_data(log, file)
-            return
-        with self._unsynced_guard:
-            self._unsynced.add(log)
-
-    def _sync_data(self, log: str, file: LogFile) -> None:
-        """Sync once; a failed sync is never repeated, because a repeat can lie."""
-        try:
-            self.fs.sync_data(file.fd)
-        except OSError as error:
-            if not file.writable:
-                return  # A medium mounted read-only has nothing left to sync.
-            self._files.drop(log, pages=True)
-            raise DurabilityError(
-                f"the medium failed to sync ({error.strerror})",
-                session=log,
-                where=str(self._layout.path_of(log).relative_to(self.directory)),
-                hint="open the store again and load the session to see whether the save is there",
-            ) from error

@@ -31,7 +31,7 @@ class FileLayout:
     def __init__(self, fs: FileSystem, directory: Path) -> None:
         """Describe *directory*; nothing is touched until `open`."""
         self._fs = fs
-        self._directory = directory
+        self.directory = directory
         self._guard = threading.Lock()
         self._checked: set[Path] = set()
         self._durable: set[Path] = set()
@@ -47,13 +47,13 @@ class FileLayout:
             missing = isinstance(error, FileNotFoundError)
             raise BackendError(
                 f"cannot open the store: {error.strerror or error}",
-                where=str(self._directory),
+                where=str(self.directory),
                 hint="its parent directory must be there" if missing else None,
             ) from error
 
     def path_of(self, log: str) -> Path:
         """Return where the log of a session is, or would be."""
-        return Path(f"{self._directory}/{LOGS}/{shard(log)}/{log_name(log)}{SUFFIX}")
+        return Path(f"{self.directory}/{LOGS}/{shard(log)}/{log_name(log)}{SUFFIX}")
 
     def check_shard(self, path: Path, *, create: bool) -> None:
         """Make sure a directory of logs is a real directory, making it if asked to."""
@@ -87,7 +87,7 @@ class FileLayout:
 
     def sessions(self) -> Iterator[str]:
         """Yield the session of every log file; whatever else lies there is passed over."""
-        logs = self._directory / LOGS
+        logs = self.directory / LOGS
         for name in sorted(self._fs.names(logs)):
             status = self._fs.status_at(logs / name)
             if len(name) != 2 or status is None or status.st_mode & 0o170000 != 0o040000:
@@ -99,9 +99,9 @@ class FileLayout:
 
     def keep(self, name: str, data: bytes) -> str:
         """Store *data* durably in `lost+found/` and return its place in the store."""
-        lost = self._directory / LOST
+        lost = self.directory / LOST
         if self._fs.make_directory(lost):
-            self._fs.sync_directory(self._directory)
+            self._fs.sync_directory(self.directory)
         self.check_shard(lost, create=False)
         path = lost / f"{name}.tail"
         fd = self._fs.open(path, write=True, create=True)
@@ -115,7 +115,7 @@ class FileLayout:
 
     def probe(self) -> None:
         """Write, sync, read back and remove a small file, naming the step that fails."""
-        path = self._directory / f".probe-{os.getpid()}-{secrets.token_hex(4)}"
+        path = self.directory / f".probe-{os.getpid()}-{secrets.token_hex(4)}"
         data = secrets.token_bytes(64)
         step = "create"
         try:
@@ -131,36 +131,36 @@ class FileLayout:
                 self._fs.close(fd)
                 self._fs.remove(path)
             step = "sync the directory"
-            self._fs.sync_directory(self._directory)
+            self._fs.sync_directory(self.directory)
         except OSError as error:
             raise BackendError(
                 f"health check failed to {step}: {error.strerror or error}",
-                where=str(self._directory),
+                where=str(self.directory),
             ) from error
         if not same:
-            raise BackendError("health check read back other bytes", where=str(self._directory))
+            raise BackendError("health check read back other bytes", where=str(self.directory))
 
     def _find(self, create: bool) -> None:
         """Make sure the directory is there, and is a store or can become one."""
-        status = self._fs.status_at(self._directory)
+        status = self._fs.status_at(self.directory)
         if status is None:
             if not create:
                 raise BackendError(
                     "there is no store",
-                    where=str(self._directory),
+                    where=str(self.directory),
                     hint="check the path, or open it with create=True to begin one",
                 )
-            if self._fs.make_directory(self._directory):
-                self._fs.sync_directory(self._directory.parent)
+            if self._fs.make_directory(self.directory):
+                self._fs.sync_directory(self.directory.parent)
 
     def _check_format(self, create: bool) -> None:
         """Read `format.json`, or write it where the directory is empty."""
-        path = self._directory / FORMAT
+        path = self.directory / FORMAT
         if self._fs.status_at(path) is None:
-            names = self._fs.names(self._directory)
+            names = self._fs.names(self.directory)
             if not create or set(names) - {FORMAT, LOGS}:
                 raise InvalidInputError(
-                    f"{str(self._directory)!r} is not a store: it has no {FORMAT}",
+                    f"{str(self.directory)!r} is not a store: it has no {FORMAT}",
                     field="location",
                     hint="name the directory of a store, or an empty one",
                 )
@@ -198,7 +198,7 @@ class FileLayout:
 
     def _found(self, path: Path) -> dict[str, Any]:
         """Make the directory a store, together with whoever else is doing so right now."""
-        self._fs.make_directory(self._directory / LOGS)
+        self._fs.make_directory(self.directory / LOGS)
         fd = self._fs.open(path, write=True, create=True)
         try:
             self._fs.lock(fd)
@@ -211,21 +211,21 @@ class FileLayout:
                 }
                 self._fs.write_at(fd, json.dumps(record).encode() + b"\n", 0)
                 self._fs.sync_data(fd)
-                self._fs.sync_directory(self._directory)
+                self._fs.sync_directory(self.directory)
         finally:
             self._fs.close(fd)
         return self._read_format(path)
 
     def _check_logs(self) -> None:
         """Make sure of a real directory of logs; some ways of copying a store drop an empty one."""
-        logs = self._directory / LOGS
+        logs = self.directory / LOGS
         if self._fs.status_at(logs) is None and self._fs.make_directory(logs):
-            self._fs.sync_directory(self._directory)
+            self._fs.sync_directory(self.directory)
         self.check_shard(logs, create=False)
 
     def _check_locks(self) -> None:
         """Prove that a lock taken through one descriptor is seen through another."""
-        path = self._directory / FORMAT
+        path = self.directory / FORMAT
         first = self._fs.open(path)
         try:
             second = self._fs.open(path)
@@ -234,7 +234,7 @@ class FileLayout:
                 if self._fs.lock(second, wait=False):
                     raise BackendError(
                         "locks do not exclude each other on this file system",
-                        where=str(self._directory),
+                        where=str(self.directory),
                         hint="keep the store on a local file system",
                     )
             finally:

@@ -16,7 +16,7 @@ from eventstore.errors import InvalidInputError
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://")
 
 
-def open_backend(location: str | os.PathLike[str], *, create: bool, durable: bool) -> Backend:
+def open_backend(location: str | os.PathLike[str], *, create: bool, durability: str) -> Backend:
     """Return the backend at *location*: a directory, `file://…` or `memory://`.
 
     Raises `InvalidInputError` for a scheme nobody serves.
@@ -26,7 +26,7 @@ def open_backend(location: str | os.PathLike[str], *, create: bool, durable: boo
         raise InvalidInputError("a location is a path or a URL", field="location")
     scheme = _URL.match(text)
     if scheme is None:
-        return FileBackend(Path(text).expanduser(), create=create, durable=durable)
+        return FileBackend(Path(text).expanduser(), create=create, durability=durability)
     if scheme[1] == "memory":
         return MemoryBackend()
     if scheme[1] == "file":
@@ -34,7 +34,7 @@ def open_backend(location: str | os.PathLike[str], *, create: bool, durable: boo
             raise InvalidInputError(
                 "a file URL names a host", field="location", hint="write file:///absolute/path"
             )
-        return FileBackend(Path(unquote(urlsplit(text).path)), create=create, durable=durable)
+        return FileBackend(Path(unquote(urlsplit(text).path)), create=create, durability=durability)
     raise InvalidInputError(
         f"no backend serves {scheme[1]!r}",
         field="location",

@@ -24,13 +24,13 @@ from eventstore.models.a3s import (
 )
 from eventstore.state import STATE_SIZE_MAX
 
-Durability = Literal["sync", "unsafe_os"]
+Durability = Literal["sync", "group", "unsafe_os"]
 Model = type[BaseModel] | type[dict[str, Any]]
 
 CACHE_SIZE = 64 * 1024 * 1024
 """Bytes of memory that newest states may take to make saves cheap, unless told otherwise."""
 
-_DURABILITIES = ("sync", "unsafe_os")
+_DURABILITIES = ("sync", "group", "unsafe_os")
 
 
 class StoreBase:
@@ -71,9 +71,10 @@ class StoreBase:
 
         A directory that is missing or empty becomes a store if *create* allows; its parent must be
         there. *model* is what sessions are: any pydantic model with an `id`, or `dict` for plain
-        JSON. With *durability* `sync` a save is durable when it returns, with `unsafe_os` only
+        JSON. With *durability* `sync` a save is durable when it returns; with `group` too, and
+        threads that save different sessions at the same time share a sync; with `unsafe_os` only
         after `sync()`. *cache_size* is about how many bytes of memory may hold newest states, to
-        make saves cheap. Raises `InvalidInputError`, `BackendError`, `UnsupportedError`.
+        make saves and loads cheap. Raises `InvalidInputError`, `BackendError`, `UnsupportedError`.
         """
         if durability not in _DURABILITIES:
             raise InvalidInputError(
@@ -81,7 +82,7 @@ class StoreBase:
             )
         if not (model is dict or (isinstance(model, type) and issubclass(model, BaseModel))):
             raise InvalidInputError("is neither dict nor a pydantic model", field="model")
-        backend = open_backend(location, create=create, durable=durability == "sync")
+        backend = open_backend(location, create=create, durability=durability)
         sizes = {"state_size_max": state_size_max, "cache_size": cache_size}
         reopen = (str(backend.directory), model, durability, sizes)
         return cls(

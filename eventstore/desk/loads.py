@@ -75,7 +75,10 @@ class Loads(StoreBase):
     def load_bytes(self, id: str, part: str = SESSION, *, at: At | None = None) -> bytes | None:
         """Return the exact bytes of a state, proven by their address; None if there is none."""
         log = self._log(id)
-        return log.state(part, self._seq(log, at))
+        state = log.state(part, self._seq(log, at))
+        if at is None:
+            self._catalog.account(log)
+        return state
 
     def _load_typed(self, id: str, part: str, at: At | None) -> Any:
         """Return a part as its own type."""

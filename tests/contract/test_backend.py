@@ -13,16 +13,17 @@ from eventstore.backends.file import FileBackend
 from eventstore.backends.memory import MemoryBackend
 from eventstore.errors import ConflictError
 
+MODES = {"file": "sync", "file group": "group", "file unsafe": "unsafe_os"}
 IDS = ["a", "A", "a/b", "..", "\0", "é", "e\u0301", "x" * 1024, "con"]
 
 
-@pytest.fixture(params=["memory", "file", "file unsafe"])
+@pytest.fixture(params=["memory", "file", "file group", "file unsafe"])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
     """A backend of each kind."""
     if request.param == "memory":
         made: Backend = MemoryBackend()
     else:
-        made = FileBackend(tmp_path / "store", durable=request.param == "file")
+        made = FileBackend(tmp_path / "store", durability=MODES[request.param])
     yield made
     made.close()
 

@@ -1,0 +1,152 @@
+"""Making logs durable: one by one, together with other savers, or later on request."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from eventstore.backends.layout import FORMAT, FileLayout
+from eventstore.backends.log_file import LogFile
+from eventstore.backends.log_files import LogFiles
+from eventstore.errors import DurabilityError
+from eventstore.fs import FileSystem
+
+MODES = ("sync", "group", "unsafe_os")
+"""How a save becomes durable: by itself, together with others, or when `sync` is called."""
+
+
+class LogSyncs:
+    """Syncs logs as its mode says. Safe to use from several threads."""
+
+    def __init__(self, fs: FileSystem, layout: FileLayout, files: LogFiles, mode: str) -> None:
+        """Sync the logs in *files*."""
+        assert mode in MODES, "the caller checks what users pass"
+        self._fs = fs
+        self._layout = layout
+        self._files = files
+        self.durable = mode != "unsafe_os"
+        self._guard = threading.Lock()
+        self._later: set[str] = set()
+        # Open before anything is written, so that it is told of every error since.
+        self._whole = -1 if mode == "sync" else fs.open(layout.directory / FORMAT)
+        can_share = self._whole >= 0 and fs.can_sync_all(self._whole)
+        self._sync_all = self._sync_whole if can_share else None
+        self._group = Group(self._sync_all) if mode == "group" and self._sync_all else None
+
+    def done(self, log: str, file: LogFile, *, entry: bool) -> None:
+        """Make what was written to *log* durable, with *entry* its name too; or note it for later.
+
+        A failed sync is never repeated, because a repeat can lie.
+        """
+        if not self.durable:
+            with self._guard:
+                self._later.add(log)
+            return
+        try:
+            if self._group is None:
+                self._sync_one(log, file, entry=entry)
+            else:
+                self._group.sync(file.fd, lambda: self._sync_one(log, file, entry=entry))
+        except OSError as error:
+            if not file.writable:
+                return  # A medium mounted read-only has nothing left to sync.
+            self._files.drop(log, pages=True)
+            raise self._unclear(log, error) from error
+
+    def all(self) -> None:
+        """Make durable what was noted for later."""
+        with self._guard:
+            later, self._later = self._later, set()
+        if len(later) > 1 and self._sync_all is not None:
+            try:
+                self._sync_all(self._whole)
+            except OSError as error:
+                raise self._unclear(min(later), error) from error
+            return
+        for log in sorted(later):
+            with self._files.held(log) as file:
+                if file is None:
+                    continue
+                try:
+                    self._sync_one(log, file, entry=True)
+                except OSError as error:
+                    self._files.drop(log, pages=True)
+                    raise self._unclear(log, error) from error
+
+    def _sync_one(self, log: str, file: LogFile, *, entry: bool) -> None:
+        """Sync one log."""
+        self._fs.sync_data(file.fd)
+        if entry:
+            self._layout.sync_entry(log)
+
+    def _sync_whole(self, fd: int) -> None:
+        """Sync the whole file system of the store, and the medium's cache through *fd*."""
+        self._fs.sync_all(self._whole)
+        # XFS flushes the cache for its journal only, which overwritten bytes may not have touched.
+        self._fs.sync_data(fd)
+
+    def close(self) -> None:
+        """Give the descriptor back; repeating it does nothing."""
+        if self._whole >= 0:
+            self._fs.close(self._whole)
+            self._whole = -1
+
+    def _unclear(self, log: str, error: OSError) -> DurabilityError:
+        """Return the error for a save that may or may not be durable."""
+        return DurabilityError(
+            f"the medium failed to sync ({error.strerror})",
+            session=log,
+            where=str(self._layout.path_of(log).relative_to(self._layout.directory)),
+            hint="open the store again and load the session to see whether the save is there",
+        )
+
+
+class Group:
+    """Lets savers that come while others sync share the next sync; one alone never waits."""
+
+    def __init__(self, sync_all: Callable[[int], None]) -> None:
+        """Make several durable with *sync_all*, which is given the descriptor of one of them."""
+        self._sync_all = sync_all
+        self._changed = threading.Condition()
+        self._next = Batch()
+        self._is_busy = False
+
+    def sync(self, fd: int, alone: Callable[[], None]) -> None:
+        """Return when what was written before this call is durable; *alone* syncs it by itself."""
+        with self._changed:
+            batch = self._next
+            batch.count += 1
+            while self._is_busy and not batch.is_done:
+                self._changed.wait()
+            if not batch.is_done:
+                # Whoever comes first leads; those who come from now on are of the next batch.
+                self._is_busy, self._next = True, Batch()
+        if batch.is_done:
+            if batch.error is not None:
+                raise batch.error
+            return
+        try:
+            if batch.count == 1:
+                alone()
+            else:
+                self._sync_all(fd)
+        except OSError as error:
+            batch.error = OSError(error.errno, error.strerror)
+            raise
+        except BaseException:
+            batch.error = OSError(0, "the sync that was shared did not happen")
+            raise
+        finally:
+            with self._changed:
+                batch.is_done, self._is_busy = True, False
+                self._changed.notify_all()
+
+
+class Batch:
+    """Savers who share one sync."""
+
+    def __init__(self) -> None:
+        """Start with nobody."""
+        self.count = 0
+        self.is_done = False
+        self.error: OSError | None = None

@@ -1,0 +1,70 @@
+"""The states of one log: rebuilt from their chains, and the newest ones remembered.
+
+What is remembered makes the next save or load of a newest state cheap. It never outlives the row
+it was read from or written to, and it is given back when memory is asked for.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from eventstore.address import address_of
+from eventstore.backend import Backend
+from eventstore.chain import Chain, rebuild
+from eventstore.errors import CorruptError
+from eventstore.log_chain import ChainReader
+from eventstore.part_writer import PartWriter
+from eventstore.payload import PartEntry
+
+
+class LogStates:
+    """Rebuilds and remembers states. Only `rebuilt` is thread-safe."""
+
+    def __init__(self, backend: Backend, session: str, *, state_size_max: int) -> None:
+        """Read the log of *session*, remembering nothing yet."""
+        self._backend = backend
+        self._session = session
+        self._state_size_max = state_size_max
+        self._loaded: dict[str, tuple[int, bytes]] = {}
+        self.writers: dict[str, PartWriter] = {}
+
+    @property
+    def memory_size(self) -> int:
+        """Bytes of memory held, about."""
+        writers = sum(writer.memory_size for writer in list(self.writers.values()))
+        return writers + sum(len(state) for _, state in list(self._loaded.values()))
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.writers.clear()
+        self._loaded.clear()
+
+    def known(self, part: str, row: PartEntry) -> bytes | None:
+        """Return the state in *row* if it is in memory and hashes to its address."""
+        holder, state = self._loaded.get(part, (-1, b""))
+        if holder == row.holder:
+            return state
+        self._loaded.pop(part, None)
+        writer = self.writers.get(part)
+        if writer is None or not writer.is_stored or writer.holder != row.holder:
+            return None
+        state = writer.text()
+        return state if address_of(state) == row.address else None
+
+    def remember(self, part: str, row: PartEntry, state: bytes) -> None:
+        """Keep a state that was rebuilt from *row*."""
+        self._loaded[part] = row.holder, state
+
+    def rebuilt(self, part: str, row: PartEntry) -> tuple[bytes, Chain]:
+        """Rebuild a state from its keyframe on, and check it against its address."""
+        reader = ChainReader(self._backend, self._session, part, row)
+        steps = reader.glance()
+        if steps is not None:
+            with suppress(CorruptError):
+                state, chain = rebuild(row, steps, self._state_size_max)
+                if address_of(state) == row.address:
+                    return state, chain
+        state, chain = rebuild(row, reader.steps(), self._state_size_max)
+        if address_of(state) != row.address:
+            raise CorruptError(f"part {part!r} does not hash to its address")
+        return state, chain
