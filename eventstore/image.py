@@ -1,6 +1,6 @@
 """An image: a part's state as a tree of texts, kept so that the next save costs what changed.
 
-Objects and lists of objects are branches, everything else is a leaf with its JSON text. Only a
+Records and lists of records are branches, everything else is a leaf with its JSON text. Only a
 value that is immutable all the way down (records, tuples, frozen JSON, scalars) is recognised by
 identity; whatever can be changed in place is serialised again and compared by its bytes.
 """
@@ -90,7 +90,7 @@ def build(value: Any, dump: Dump, level: int = 0) -> Node:
             heads = [head_of(key, dump) for key in members]
             children = [build(item, dump, level + 1) for item in members.values()]
             return Branch(heads, children, CHANGEABLE)
-        if is_list_of_objects(value):
+        if is_list_of_records(value):
             children = [build(item, dump, level + 1) for item in value]
             return Branch(None, children, run_of(value, children))
     text, is_frozen = dump(value, level)
@@ -104,9 +104,13 @@ def members_of(value: Any) -> Mapping[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def is_list_of_objects(value: Any) -> bool:
-    """Whether *value* is a list whose elements are worth comparing one by one."""
-    return isinstance(value, list | tuple) and any(isinstance(i, dict | Record) for i in value[:1])
+def is_list_of_records(value: Any) -> bool:
+    """Whether *value* is a list of records, whose elements are worth comparing one by one.
+
+    A list of plain dicts is not: all of it must be serialised again anyway, and that is fastest
+    at once.
+    """
+    return isinstance(value, list | tuple) and bool(value) and isinstance(value[0], Record)
 
 
 def run_of(value: Any, children: Sequence[Node]) -> Any:
@@ -147,7 +151,7 @@ def text_of(node: Node) -> bytes:
 
 def _has_list(members: Mapping[str, Any]) -> bool:
     """Whether an object holds a list of objects that may grow."""
-    return any(is_list_of_objects(item) and len(item) > 1 for item in members.values())
+    return any(is_list_of_records(item) and len(item) > 1 for item in members.values())
 
 
 def same_records(old: Sequence[Any], new: Sequence[Any]) -> bool:

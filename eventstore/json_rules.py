@@ -13,6 +13,7 @@ NESTING_MAX = 512
 """How deep objects and lists may stand inside each other."""
 
 _SCALARS = (str, int, float, bool, type(None))
+_EXACT = frozenset({str, int, bool, type(None)})
 
 
 class RefusedError(Exception):
@@ -42,6 +43,46 @@ def check(value: Any, depth: int) -> None:
         except RefusedError as error:
             error.path.append(str(step))
             raise
+
+
+def is_plain(value: Any, depth: int) -> bool:
+    """Whether *value* is nothing but dicts, lists and scalars that JSON can say.
+
+    False says only that it takes a closer look: this is the fast way through large plain values.
+    """
+    level = [value]
+    while level:
+        if depth > NESTING_MAX:
+            return False
+        below: list[Any] = []
+        for container in level:
+            if not _sorted_out(container, below):
+                return False
+        level, depth = below, depth + 1
+    return True
+
+
+def _sorted_out(container: Any, below: list[Any]) -> bool:
+    """Add what may be a container inside a plain one to *below*; False if this is not plain."""
+    items: Iterable[Any]
+    if type(container) is dict:
+        items = container.values()
+        for key in container:
+            if type(key) is not str:
+                return False
+    elif type(container) is list:
+        items = container
+    else:
+        return False
+    for item in items:
+        kind = type(item)
+        if kind in _EXACT:
+            continue
+        if kind is not float:
+            below.append(item)
+        elif not math.isfinite(item):
+            return False
+    return True
 
 
 def expanded(value: Any, depth: int) -> tuple[Any, bool]:

@@ -13,7 +13,14 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from eventstore.errors import CorruptError, InvalidInputError
-from eventstore.json_rules import NESTING_MAX, RefusedError, check, expanded, surrogate_path
+from eventstore.json_rules import (
+    NESTING_MAX,
+    RefusedError,
+    check,
+    expanded,
+    is_plain,
+    surrogate_path,
+)
 from eventstore.models.json_value import RefusalError
 from eventstore.models.record import Record
 
@@ -87,6 +94,8 @@ def text(value: Any, depth: int) -> tuple[bytes, bool]:
             return encode_basestring(value).encode(), True
         if kind is int:
             return int.__repr__(value).encode(), True
+        if is_plain(value, depth):
+            return _encoder.encode(value).encode(), False
         plain, is_frozen = expanded(value, depth)
         return _encoder.encode(plain).encode(), is_frozen
     except (RefusedError, ValueError, TypeError, RecursionError) as error:
