@@ -22,9 +22,19 @@ from eventstore.errors import CorruptError, InvalidInputError, UnsupportedError
 COMMIT_SIZE_MAX = 64 * 1024 - 1
 """Bytes of a commit, so that a transparency log can take it as a leaf."""
 
-KINDS = frozenset(
-    {"save", "delete", "undelete", "restore", "fork", "erase", "hold", "release", "compact", "note"}
+KINDS = (
+    "save",
+    "delete",
+    "undelete",
+    "restore",
+    "fork",
+    "erase",
+    "hold",
+    "release",
+    "compact",
+    "note",
 )
+"""What a commit can record; frames store the place in this list, so it only grows at its end."""
 SESSION = "session"
 """The part that makes an id a session: what `load`, `list` and `exists` mean."""
 
@@ -76,7 +86,7 @@ class Commit:
         for name in ("actor", "note", "key", "ref"):
             value = getattr(self, name)
             if value is not None:
-                record += f',"{name}":{_encoder.encode(value)}'
+                record += f',"{name}":{json_text(value)}'
         return f"{record}}}".encode()
 
     @cached_property
@@ -143,6 +153,11 @@ class Version:
 def _version(fields: dict[str, Any]) -> Version:
     """Make a Version again from its fields."""
     return Version(**{**fields, "parts": MappingProxyType(fields["parts"])})
+
+
+def json_text(value: Any) -> str:
+    """Return the canonical JSON of an optional member of a commit."""
+    return _encoder.encode(value)
 
 
 def instant(time_ns: int) -> datetime:

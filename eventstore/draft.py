@@ -12,6 +12,7 @@ from eventstore.content import Content
 from eventstore.errors import InvalidInputError
 from eventstore.frame import FRAME_SIZE_MIN, Header, encode_frame
 from eventstore.log_frames import Entry
+from eventstore.packed import pack
 from eventstore.part_writer import Written
 from eventstore.payload import (
     PARTS_MAX,
@@ -122,10 +123,9 @@ def draft(
     first = genesis if head is None else None
     table = encode_table(first, rows, position)
     body = b"".join(written[name].body for name in rows if name in written)
-    frame = encode_frame(
-        commit.encoded, table, body, seq=commit.seq, position=position, durable_upto=upto
-    )
-    sizes = (len(commit.encoded), len(table), len(body))
+    packed = pack(commit)
+    frame = encode_frame(packed, table, body, seq=commit.seq, position=position, durable_upto=upto)
+    sizes = (len(packed), len(table), len(body))
     header = Header(position, commit.seq, upto, *sizes, (0, 0, 0))
     assert header.size == len(frame) and header.size >= FRAME_SIZE_MIN, "the frame is as planned"
     entry = Entry(header, commit, first, MappingProxyType(rows), None)

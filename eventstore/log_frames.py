@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from eventstore.address import commitment_to
 from eventstore.backend import Backend
-from eventstore.commit import Commit, parse_commit
+from eventstore.commit import Commit
 from eventstore.errors import CorruptError, UnsupportedError
 from eventstore.frame import (
     HEADER_SIZE,
@@ -19,6 +19,7 @@ from eventstore.frame import (
     find_frame,
     last_frame_size,
 )
+from eventstore.packed import unpack
 from eventstore.payload import (
     Encoding,
     Genesis,
@@ -223,10 +224,10 @@ class LogFrames:
 
     def _assemble(self, header: Header, head: bytes, bodies: bytes | None) -> Entry:
         """Parse commit and table, and hold them against the header and each other."""
-        commit = parse_commit(head[: header.commit_size])
+        commit = unpack(head[: header.commit_size], header.seq)
         table = decode_table(head[header.commit_size :], header.position)
         changed = {n for n, e in table.entries.items() if e.encoding is not Encoding.UNCHANGED}
-        if commit.seq != header.seq or changed != commit.parts.keys():
+        if changed != commit.parts.keys():
             raise CorruptError("a commit contradicts its frame")
         if (commit.seq == 1) is not (table.genesis is not None):
             raise CorruptError("a log's first frame is not where it belongs")

@@ -65,9 +65,10 @@ class FileBackend(Backend):
             if file is None:
                 return b""
             try:
-                if stop > file.end:
-                    stop = min(stop, file.size())
-                return self.fs.read_at(file.fd, stop - start, start) if stop > start else b""
+                data = self.fs.read_at(file.fd, stop - start, start)
+                if stop > file.end and data.endswith(b"\0"):
+                    data = data[: max(0, file.size() - start)]  # Less the space behind the log.
+                return data
             except OSError as error:
                 raise refused("read", log, error) from error
 

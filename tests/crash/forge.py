@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from eventstore.address import address_of, commitment_to, digest_of
-from eventstore.commit import Commit, Commitment
+from eventstore.commit import Commit, Commitment, parse_commit
 from eventstore.content import Content
 from eventstore.draft import Change, draft
+from eventstore.errors import EventStoreError
 from eventstore.frame import HEADER_SIZE, TRAILER_SIZE, decode_frame, encode_frame
+from eventstore.packed import pack, unpack
 from eventstore.part_writer import PartWriter
 from eventstore.payload import Codec, Encoding, Genesis, PartEntry, encode_table
 
@@ -71,9 +74,15 @@ def with_pieces(
 
 
 def with_members(frame: bytes, position: int = 0, **members: Any) -> bytes:
-    """Return a sealed frame whose commit has some members replaced."""
-    record = json.loads(decode_frame(frame, position).commit) | members
+    """Return a sealed frame whose commit has some members replaced.
+
+    Where that makes no commit, its JSON stands in the place of the packed one.
+    """
+    old = decode_frame(frame, position)
+    record = json.loads(unpack(old.commit, old.header.seq).encoded) | members
     commit = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+    with suppress(EventStoreError):
+        commit = pack(parse_commit(commit))
     return with_pieces(frame, commit=commit, position=position)
 
 
@@ -98,4 +107,4 @@ def claiming(body: bytes, size: int, state: bytes = b"") -> bytes:
         codec=Codec.ZSTD,
     )
     table = encode_table(Genesis(SALT, "a"), {"session": row}, 0)
-    return encode_frame(commit.encoded, table, body, seq=1, position=0, durable_upto=0)
+    return encode_frame(pack(commit), table, body, seq=1, position=0, durable_upto=0)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from eventstore import CorruptError, EventStore, EventStoreError, InvalidInputError
 from eventstore.backends.log_names import log_name, session_of
 from eventstore.backends.memory import MemoryBackend
-from eventstore.commit import parse_commit
+from eventstore.commit import KINDS, Commit, Commitment, parse_commit
 from eventstore.errors import UnsupportedError
 from eventstore.frame import (
     HEADER_SIZE,
@@ -25,6 +25,7 @@ from eventstore.frame import (
     find_frame,
     last_frame_size,
 )
+from eventstore.packed import pack, unpack
 from eventstore.payload import bodies_of, decode_table
 from eventstore.stream import compress, decompress
 from tests.crash.forge import SALT, claiming, sealed, sound_log, with_members, with_pieces
@@ -37,6 +38,7 @@ some = settings(
 
 FRAMES = sound_log(b'{"id":"a"}', b'{"id":"a","n":[1,2,3]}')
 FIRST = decode_frame(FRAMES[0], 0)
+COMMIT = unpack(FIRST.commit, 1).encoded
 LEAVES = (
     st.none()
     | st.booleans()
@@ -149,7 +151,7 @@ def test_any_table_points_into_its_log_or_is_refused(data: bytes, position: int)
 
 
 @many
-@given(st.binary(max_size=200) | mutated(FIRST.commit) | st.text().map(str.encode))
+@given(st.binary(max_size=200) | mutated(COMMIT) | st.text().map(str.encode))
 def test_any_commit_is_canonical_or_refused(data: bytes) -> None:
     """Bytes that parse as a commit are exactly the bytes that the commit encodes to."""
     commit = decoded(parse_commit, data)
@@ -157,10 +159,43 @@ def test_any_commit_is_canonical_or_refused(data: bytes) -> None:
 
 
 @many
-@given(st.sampled_from([*json.loads(FIRST.commit), "actor", "note", "key", "ref", "x"]), VALUES)
+@given(st.binary(max_size=200) | mutated(FIRST.commit), st.sampled_from([1, 2, 2**40]))
+def test_any_packed_commit_is_sound_or_refused(data: bytes, seq: int) -> None:
+    """Bytes that unpack give a commit whose canonical form parses, and which packs as it came."""
+    commit = decoded(unpack, data, seq)
+    if commit is not None:
+        assert parse_commit(commit.encoded) == commit
+        assert unpack(pack(commit), seq) == commit
+
+
+TEXTS = st.none() | st.text(max_size=20)
+
+
+@many
+@given(
+    st.sampled_from(KINDS),
+    st.integers(0, 2**63 - 1),
+    st.dictionaries(st.sampled_from(["session", "a", "x.y-z_0"]), st.integers(0, 2**63 - 1)),
+    st.tuples(TEXTS, TEXTS, TEXTS),
+    st.none() | st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5)),
+)
+def test_every_commit_packs_and_unpacks(
+    kind: str, time: int, sizes: dict[str, int], texts: Any, ref: Any
+) -> None:
+    """What is packed comes back, with the same id."""
+    parts = {name: Commitment(f"{size:064x}", size) for name, size in sizes.items()}
+    for seq, prev in ((1, None), (7, "ab" * 32)):
+        commit = Commit("0f" * 16, seq, prev, kind, time, parts, *texts, ref=ref)
+        again = unpack(pack(commit), seq)
+        assert (again, again.id) == (commit, commit.id)
+        assert len(pack(commit)) <= len(commit.encoded)
+
+
+@many
+@given(st.sampled_from([*json.loads(COMMIT), "actor", "note", "key", "ref", "x"]), VALUES)
 def test_a_commit_with_any_member_is_canonical_or_refused(member: str, value: Any) -> None:
     """A commit of which one member is arbitrary JSON parses to itself, or is refused."""
-    data = json.dumps(json.loads(FIRST.commit) | {member: value}, separators=(",", ":")).encode()
+    data = json.dumps(json.loads(COMMIT) | {member: value}, separators=(",", ":")).encode()
     commit = decoded(parse_commit, data)
     assert commit is None or commit.encoded == data
 
@@ -226,7 +261,7 @@ def test_a_sealed_commit_of_anything_gives_typed_errors(
 def test_sizes_too_large_for_the_index_are_typed_errors() -> None:
     """Commits that claim the largest sizes and times are listed without an overflow."""
     frame = sound_log(b'{"id":"a"}', artifacts=b"[]")[0]
-    parts = json.loads(decode_frame(frame, 0).commit)["parts"]
+    parts = json.loads(unpack(decode_frame(frame, 0).commit, 1).encoded)["parts"]
     for part in parts.values():
         part["size"] = 2**63 - 1
     read_log(with_members(frame, parts=parts, time=2**63 - 1))

@@ -29,13 +29,14 @@ def example() -> str:
     body_end = body_start + len(frame.bodies)
     pieces = [
         ("header", made.frame[:HEADER_SIZE]),
-        (f"commit: {frame.commit.decode()}", frame.commit),
+        ("packed commit", frame.commit),
         ("table", frame.table),
         ("bodies", frame.bodies),
         ("BLAKE3 of the frame", made.frame[body_end : body_end + 32]),
         ("size and end mark", made.frame[body_end + 32 :]),
     ]
-    lines, offset = [f"commit id {made.head.entry.commit.id}"], 0
+    commit = made.head.entry.commit
+    lines, offset = [f"commit: {commit.encoded.decode()}", f"its id: {commit.id}"], 0
     for title, piece in pieces:
         lines.append(f"\n{title}")
         for start in range(0, len(piece), 16):

@@ -29,6 +29,7 @@ FLOORS = {
     "image": 2,
     "payload": 2.1,
     "delta": 2.1,
+    "packed": 2.1,
     "hashing": 2.2,
     "advance": 2.2,
     "content": 2.3,
