@@ -152,7 +152,8 @@ class LogFrames:
                 entry = self.entry(position)
             except CorruptError:
                 break
-            if entry.commit.prev != (None if last is None else last.commit.id):
+            prev, seq = (None, 0) if last is None else (last.commit.id, last.commit.seq)
+            if entry.commit.prev != prev or entry.commit.seq != seq + 1:
                 break
             positions[entry.header.seq] = position
             position, last = entry.stop, entry

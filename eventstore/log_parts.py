@@ -82,7 +82,7 @@ class LogParts:
         """Return the entry that *entry* names as the one before it."""
         position = self._frames.position_before(entry.header.position)
         older = self._frames.outline(position, genesis)
-        if older.commit.id != entry.commit.prev:
+        if older.commit.id != entry.commit.prev or older.commit.seq != entry.commit.seq - 1:
             raise CorruptError("its commit is not the one the next commit names")
         # Its commitments prove the parts it changed; the others are proven by what the next one
         # says of them, or else by its digest.

@@ -404,3 +404,21 @@ def test_nothing_outside_the_store_is_touched(tmp_path: Path) -> None:
         read_all_files = store.list()
     assert read_all_files == ["a", "b"]
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+def test_a_frame_that_skips_a_number_is_no_next_version() -> None:
+    """A frame sealed with a number beyond the next belongs to the tail, whatever its `prev`."""
+    second = decode_frame(FRAMES[1], len(FRAMES[0]))
+    forged = encode_frame(
+        second.commit,
+        second.table,
+        second.bodies,
+        seq=3,
+        position=len(FRAMES[0]),
+        durable_upto=0,
+    )
+    backend = MemoryBackend()
+    backend._logs["a"] = bytearray(FRAMES[0] + forged + b"torn")
+    with EventStore(backend, model=dict) as store:
+        assert store.load("a") == {"id": "a"}
+        assert store.save({"id": "a", "n": 9}).version == 2
