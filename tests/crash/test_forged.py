@@ -22,6 +22,7 @@ from eventstore.frame import (
     TRAILER_SIZE,
     decode_frame,
     decode_header,
+    encode_frame,
     find_frame,
     last_frame_size,
 )
