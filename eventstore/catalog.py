@@ -164,6 +164,7 @@ def row_of(version: Version, end: int, settled: int, summary: Summary) -> Row:
         saved=version.time,
         stored=end,
         settled=settled,
+        facts=summary.facts,
     )
 
 

@@ -27,7 +27,7 @@ _PASSING = {
 _inherited: list[sqlite3.Connection] = []
 
 _BUSY_SECONDS = 30
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS sessions (
   id TEXT PRIMARY KEY, version INTEGER, commit_id TEXT, address TEXT, live INTEGER,
   name TEXT, state TEXT, parent_id TEXT, messages INTEGER, cost REAL, size INTEGER,
   created INTEGER, updated INTEGER, saved INTEGER, stored INTEGER, settled INTEGER,
-  damaged INTEGER) WITHOUT ROWID;
+  damaged INTEGER, facts TEXT) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_id ON sessions (live, id);
 CREATE INDEX IF NOT EXISTS by_updated ON sessions (live, updated, id);
 CREATE INDEX IF NOT EXISTS by_created ON sessions (live, created, id);

@@ -54,6 +54,7 @@ class Row:
     stored: int
     settled: int
     damaged: bool = False
+    facts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ class SessionInfo:
     """What a list says of one session, from the index alone.
 
     `size` is bytes of the newest states, `stored` bytes of the whole log. `updated_at` is what the
-    session says of itself, or else `saved_at`, the time of its newest commit.
+    session says of itself, or else `saved_at`, the time of its newest commit. `facts` is JSON that
+    lists of its own family of types show besides, if it has one.
     """
 
     id: str
@@ -80,6 +82,7 @@ class SessionInfo:
     saved_at: datetime
     deleted: bool
     damaged: bool
+    facts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,7 @@ def info_of(values: tuple[Any, ...]) -> SessionInfo:
         saved_at=instant(row.saved),
         deleted=not row.live,
         damaged=bool(row.damaged),
+        facts=row.facts,
     )
 
 

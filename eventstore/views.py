@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from eventstore.models.moments import nanoseconds_of
+from eventstore.models.oxios_summary import facts_of
 from eventstore.models.record import Record
 
 _SECONDS_MAX = 10**11
@@ -18,7 +21,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What lists say of a session; times are nanoseconds since the epoch, 0 where unknown."""
+    """What lists say of a session; times are nanoseconds since the epoch, 0 where unknown.
+
+    `facts` is what lists of its own family of types show besides, as JSON.
+    """
 
     name: str = ""
     state: str = ""
@@ -27,10 +33,12 @@ class Summary:
     cost: float = 0.0
     created: int = 0
     updated: int = 0
+    facts: str = ""
 
 
 def summary_of(document: Any) -> Summary:
     """Return what *document* says of itself; a document of an unknown shape says nothing."""
+    facts = facts_of(document)
     document = members(document)
     nested = members(document.get("config"))
     return Summary(
@@ -45,6 +53,7 @@ def summary_of(document: Any) -> Summary:
         cost=_number(document.get("total_cost")),
         created=_time(document.get("created_at")),
         updated=_time(document.get("updated_at")),
+        facts=facts,
     )
 
 
@@ -86,7 +95,9 @@ def _time(value: Any) -> int:
 
 
 def _parsed_time(text: str) -> int:
-    """Return RFC 3339 text as nanoseconds, to the microsecond."""
+    """Return RFC 3339 text as nanoseconds, other ISO 8601 text to the microsecond."""
+    with suppress(ValueError):
+        return _clamped(nanoseconds_of(text))
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

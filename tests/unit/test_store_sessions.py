@@ -345,3 +345,33 @@ def test_a_page_can_be_gone_through(store: EventStore) -> None:
     page = store.sessions()
     assert isinstance(page, Page)
     assert (list(page), len(page), page.next) == ([], 0, None)
+
+
+def test_a_list_has_the_facts_of_a_family_of_types(tmp_path: Path) -> None:
+    """What oxios lists of its sessions is in the index, saved in any way, and made again."""
+    document = {
+        "id": "s",
+        "user_id": "u",
+        "user_messages": [{"content": "c", "timestamp": "2026-01-01T00:00:00Z"}],
+        "created_at": "2026-01-01T00:00:00.000000001Z",
+        "updated_at": "2026-01-01T00:00:00.000000002Z",
+    }
+    with EventStore.open(tmp_path / "s", model=dict) as opened:
+        opened.save(document)
+        opened.save_states("t", {"session": json.dumps(document, separators=(",", ":")).encode()})
+        opened.save(document | {"id": "not", "user_messages": [5]})
+        before = {info.id: info.facts for info in opened.sessions()}
+    facts = json.loads(before["s"])
+    assert facts["user_id"] == "u" and facts["message_count"] == 1
+    assert facts["updated_at"] == document["updated_at"]
+    assert before["t"] == before["s"] and before["not"] == ""
+    (tmp_path / "s" / "index.db").unlink()
+    with EventStore.open(tmp_path / "s", model=dict) as opened:
+        assert {info.id: info.facts for info in opened.sessions()} == before
+
+
+def test_lists_are_ordered_to_the_nanosecond(plain: EventStore) -> None:
+    """Of two sessions updated within one microsecond the later is listed first."""
+    for id, fraction in (("b", "000000002"), ("a", "000000001"), ("c", "000000003")):
+        plain.save({"id": id, "updated_at": f"2026-01-01T00:00:00.{fraction}Z"})
+    assert [info.id for info in plain.sessions(limit=3)] == ["c", "b", "a"]
