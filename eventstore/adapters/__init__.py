@@ -1,0 +1,1 @@
+"""Stores of other programs, with their own methods, served by this one."""
