@@ -13,9 +13,11 @@ from eventstore.cli import words
 from eventstore.cli.find import find_version
 from eventstore.cli.output import print_record, progress, remark
 from eventstore.cli.run import Run, example, json_option, store_option
-from eventstore.interchange.importer import export_a3s, import_paths
+from eventstore.interchange.importer import export_a3s, export_oxios, import_paths
 from eventstore.interchange.report import ExportReport, ImportReport, Remark
 from eventstore.store import EventStore
+
+_EXPORTS = {"a3s": export_a3s, "oxios": export_oxios}
 
 
 @click.command(
@@ -32,7 +34,7 @@ from eventstore.store import EventStore
 @json_option
 @click.pass_obj
 def import_(run: Run, paths: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
-    """Import a3s-code session directories and Claude Code transcripts, turn by turn.
+    """Import a3s-code session directories, oxios state directories and Claude Code transcripts.
 
     Each PATH is a file or a directory. The store is made if it is missing. What cannot be
     imported is named file by file and the rest is imported; importing again adds only what is
@@ -105,7 +107,7 @@ def _import_rows(report: ImportReport, stored: int, whole: int) -> Iterator[tupl
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(("a3s",)),
+    type=click.Choice(tuple(_EXPORTS)),
     default="a3s",
     show_default=True,
     help="Whose files to write.",
@@ -116,13 +118,13 @@ def _import_rows(report: ImportReport, stored: int, whole: int) -> Iterator[tupl
 def export(
     run: Run, *, sessions: tuple[str, ...], format_name: str, directory: str, as_json: bool
 ) -> None:
-    """Write sessions into a directory that a3s-code 2.1 to 3.1 resumes from.
+    """Write sessions into a directory that a3s-code 2.1 to 3.1 resumes from, or that oxios reads.
 
-    All sessions if none is named. DIR must be new or empty. What was imported from a3s-code
-    comes out byte for byte.
+    All sessions if none is named. DIR must be new or empty. What was imported from the same
+    program comes out byte for byte.
     """
     with run.store() as store:
-        report = _export(store, sessions, directory)
+        report = _export(store, sessions, format_name, directory)
     _tell_remarks(run, report.problems, report.warnings)
     if as_json:
         print_record({"format": format_name, **report.as_dict()})
@@ -133,7 +135,9 @@ def export(
     )
 
 
-def _export(store: EventStore, sessions: tuple[str, ...], directory: str) -> ExportReport:
+def _export(
+    store: EventStore, sessions: tuple[str, ...], format_name: str, directory: str
+) -> ExportReport:
     """Export all sessions, or those that were named at the versions that were named."""
     chosen: dict[str, int] = {}
     for version in (find_version(store, text) for text in sessions):
@@ -142,7 +146,7 @@ def _export(store: EventStore, sessions: tuple[str, ...], directory: str) -> Exp
             raise click.UsageError(message, click.get_current_context())
         chosen[version.session] = version.version
     with progress("exporting") as drawn:
-        return export_a3s(store, chosen or None, directory, progress=drawn)
+        return _EXPORTS[format_name](store, chosen or None, directory, progress=drawn)
 
 
 def _tell_remarks(run: Run, problems: list[Remark], warnings: list[Remark]) -> None:

@@ -17,7 +17,9 @@ from eventstore.state import STATE_SIZE_MAX
 
 Format = Literal["a3s-code", "claude-code"]
 
-KNOWN_FORMATS = "an a3s-code session directory, a Claude Code transcript (.jsonl)"
+KNOWN_FORMATS = (
+    "an a3s-code session directory, an oxios state directory, a Claude Code transcript (.jsonl)"
+)
 
 _HEAD_SIZE = 64 * 1024
 _LINES_TRIED = 20

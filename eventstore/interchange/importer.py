@@ -14,11 +14,14 @@ from eventstore.interchange.a3s_import import import_directory
 from eventstore.interchange.a3s_scan import is_a3s
 from eventstore.interchange.claude_code import import_transcript
 from eventstore.interchange.files import KNOWN_FORMATS, entries, format_of, size_of
+from eventstore.interchange.oxios_export import export_oxios
+from eventstore.interchange.oxios_import import import_state_directory
+from eventstore.interchange.oxios_scan import is_oxios
 from eventstore.interchange.report import FileOutcome, ImportReport
 from eventstore.interchange.sink import Advance, Progress, Sink
 from eventstore.store import EventStore
 
-__all__ = ["export_a3s", "import_paths"]
+__all__ = ["export_a3s", "export_oxios", "import_paths"]
 
 UNKNOWN = "unknown"
 _TRANSCRIPT = ".jsonl"
@@ -85,8 +88,9 @@ def _jobs(path: Path) -> Iterator[_Job]:
 
 def _jobs_of_directory(directory: Path) -> Iterator[_Job]:
     """Yield what there is in a directory that somebody asked for."""
-    if is_a3s(directory):
-        yield _job_of_a3s(directory)
+    job = _job_of_known(directory)
+    if job is not None:
+        yield job
         return
     found = False
     for job in _walk(directory):
@@ -114,10 +118,11 @@ def _walk(directory: Path) -> Iterator[_Job]:
                 yield _job_of_file(path, asked_for=False)
         below = [Path(entry.path) for entry in found if entry.is_dir(follow_symlinks=False)]
         for path in reversed(below):
-            if is_a3s(path):
-                yield _job_of_a3s(path)
-            else:
+            job = _job_of_known(path)
+            if job is None:
                 pending.append(path)
+            else:
+                yield job
 
 
 def _job_of_file(path: Path, *, asked_for: bool) -> _Job:
@@ -134,10 +139,25 @@ def _job_of_file(path: Path, *, asked_for: bool) -> _Job:
     return _failed(path, f"is in no known format: {KNOWN_FORMATS}")
 
 
+def _job_of_known(directory: Path) -> _Job | None:
+    """Return what to do with a directory that one program wrote; None for any other."""
+    if is_a3s(directory):
+        return _job_of_a3s(directory)
+    if is_oxios(directory):
+        return _Job(
+            lambda sink, go: import_state_directory(directory, sink, go), _size_below(directory)
+        )
+    return None
+
+
 def _job_of_a3s(directory: Path) -> _Job:
     """Return what to do with an a3s-code directory."""
-    size = sum(size_of(Path(base, name)) for base, _, names in os.walk(directory) for name in names)
-    return _Job(lambda sink, go: import_directory(directory, sink, go), size)
+    return _Job(lambda sink, go: import_directory(directory, sink, go), _size_below(directory))
+
+
+def _size_below(directory: Path) -> int:
+    """Return the size of all files below a directory."""
+    return sum(size_of(Path(base, name)) for base, _, names in os.walk(directory) for name in names)
 
 
 def _failed(path: Path, reason: str) -> _Job:
