@@ -12,11 +12,11 @@ from pydantic import ValidationError
 
 from eventstore.adapters.oxios_documents import Documents
 from eventstore.commit import SESSION, Version
-from eventstore.errors import BackendError, ConflictError, EventStoreError, InvalidInputError
+from eventstore.errors import BackendError, ConflictError, EventStoreError
 from eventstore.index_rows import SessionInfo
 from eventstore.input import id_of
 from eventstore.models.moments import nanoseconds_of
-from eventstore.models.oxios_place import Place
+from eventstore.models.oxios_place import Place, check_name
 from eventstore.models.oxios_session import Session, SessionId
 from eventstore.models.oxios_summary import SessionSummary, summarise
 from eventstore.state import invalid
@@ -166,14 +166,12 @@ class Sessions(Documents):
 
     def _summary(self, info: SessionInfo) -> SessionSummary | None:
         """Return a summary, from the log if the index has none; None if the session is gone."""
-        place = Place.of_id(info.id)
-        if place is None:
-            raise InvalidInputError("is no id that oxios can have", session=info.id, field="id")
+        check_name(info.id, field="id")
         known = None if info.damaged else _known(info)
         if known is not None:
             return known
-        session = self.load_session(place.id)
-        return None if session is None else summarise(session, place.id)
+        session = self.load_session(info.id)
+        return None if session is None else summarise(session, info.id)
 
 
 def _known(info: SessionInfo) -> SessionSummary | None:
