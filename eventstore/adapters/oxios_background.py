@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from eventstore.errors import EventStoreError
+from eventstore.errors import BackendError, EventStoreError
 from eventstore.models.oxios_pruning import PruneConfig
 
 REPORTS_MAX = 64
@@ -44,8 +44,7 @@ class Background(Generic[_Report]):
             self._waiting[config] = None
             # A thread that is not alive was the parent's, before a fork.
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="eventstore-prune")
-                self._thread.start()
+                self._start()
 
     def wait(self) -> list[_Report]:
         """Wait until nothing runs, and return the reports since the last call."""
@@ -62,6 +61,17 @@ class Background(Generic[_Report]):
             thread.join()
             thread = self._thread
 
+    def _start(self) -> None:
+        """Start the thread; where there can be none, what waits stays for the next request."""
+        thread = threading.Thread(target=self._run, name="eventstore-prune")
+        try:
+            thread.start()
+        except RuntimeError:
+            error = BackendError("no thread can be started", hint="prune again")
+            self._reports.append(self._told(self._report_of(error)))
+        else:
+            self._thread = thread
+
     def _run(self) -> None:
         """Run requests until none is waiting."""
         while True:
@@ -76,11 +86,15 @@ class Background(Generic[_Report]):
                 self._reports.append(report)
 
     def _report(self, config: PruneConfig) -> _Report:
-        """Run one request, and log what failed."""
+        """Run one request and return its report, whatever became of it."""
         try:
             report = self._run_one(config)
         except EventStoreError as error:
             report = self._report_of(error)
+        return self._told(report)
+
+    def _told(self, report: _Report) -> _Report:
+        """Log what failed, and return the report."""
         failure = self._failure(report)
         if failure is not None:
             _logger.warning("pruning in the background failed: %s", failure)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eventstore import EventStore
 from eventstore.adapters.oxios import StateStore
@@ -160,6 +162,37 @@ def test_a_file_that_is_only_spelled_anew_is_a_new_version(
         export_oxios(memory, None, out)
         assert (out / "c/n.json").read_bytes() == text
     assert len(list(memory.history("c/n.json"))) == 4
+
+
+documents = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+spelled = st.builds(
+    lambda value, indent, plain, end: json.dumps(value, indent=indent, ensure_ascii=plain) + end,
+    documents,
+    st.sampled_from([None, 0, 2, "\t"]),
+    st.booleans(),
+    st.sampled_from(["", "\n", " \r\n"]),
+).map(lambda text: text.encode("utf-8", "surrogatepass"))
+
+
+@given(st.binary(max_size=40) | spelled, st.sampled_from([".json", ".md"]))
+def test_a_file_comes_out_as_it_went_in_or_is_refused(text: bytes, suffix: str) -> None:
+    """Of any bytes there is either the same file again, or a reason why there is none."""
+    place = Place("c", "n", suffix)
+    with EventStore.open("memory://", model=Session) as store:
+        try:
+            store.save_states(place.id, oxios_files.states_of(place, text, had_text=False))
+        except InvalidInputError as refused:
+            assert suffix == ".json" or "UTF-8" in str(refused)
+            return
+        version = store.version(place.id)
+        assert version is not None
+        parts = {part: store.load_bytes(place.id, part) or b"" for part in version.parts}
+        assert oxios_files.text_of(place, parts) == text
+        assert suffix == ".md" or json.loads(parts["session"]) == json.loads(text)
 
 
 @pytest.mark.parametrize("part", [b"5", b'"not json"', b'"[2]"', b'"{}"', b"null"])

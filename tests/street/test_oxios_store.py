@@ -508,6 +508,24 @@ def test_a_failed_background_prune_is_told(
     assert [report.ok for report in state.wait_for_prunes()] == [True]
 
 
+def test_a_save_counts_though_no_thread_can_be_started(
+    state: StateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system has no thread left, the save is done, and the prune is made up for."""
+    fill(state, 2)
+
+    def refusing(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refusing)
+        assert state.save_session_with_prune(aged("a", 0), PruneConfig(1, 0)).version == 1
+        (report,) = state.wait_for_prunes()
+        assert isinstance(report.error, BackendError) and not report.ok
+    state.save_session_with_prune(aged("b", 0), PruneConfig(0, 0))
+    assert [report.count for report in state.wait_for_prunes()] == [3, 0]
+
+
 def test_closing_waits_for_the_background(tmp_path: Path) -> None:
     """A prune that was asked for is done before the store is closed."""
     with StateStore.open(tmp_path / "s") as state:
