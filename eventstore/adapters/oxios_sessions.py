@@ -144,12 +144,11 @@ class Sessions(Documents):
         except ValidationError as error:
             raise invalid(error, SESSION) from None
         while True:
-            head = self.store.version(id)
             existing = self.load_session(id)
             if existing is not None:
                 return existing
             try:
-                self.save_session(session, expected=0 if head is None else head)
+                self.save_session(session, expected=0)
             except ConflictError:
                 continue  # Somebody was first: what they saved is what there is.
             return session

