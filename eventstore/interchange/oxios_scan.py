@@ -112,8 +112,6 @@ def _take(found: Scan, entry: os.DirEntry[str], category: str) -> None:
             continue
         if not category:
             found.stray(entry.path, "is in no category; passed over", problem=False)
-        elif not entry.is_file(follow_symlinks=False):
-            found.stray(entry.path, "is not a regular file")
         else:
             _take_document(found, entry, category, suffix)
         return

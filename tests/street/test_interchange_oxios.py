@@ -334,6 +334,8 @@ def test_a_state_directory_is_known_by_its_content(folder: Path, tmp_path: Path)
     assert not is_oxios(folder)
     for other in (tmp_path, tmp_path / "missing", put(tmp_path / "f/sessions", b"").parent):
         assert not is_oxios(other)
+    put(folder / "sessions/good.json", session("good"))
+    assert is_oxios(folder)
     (tmp_path / "link").mkdir()
     (tmp_path / "link/sessions").symlink_to(folder / "sessions")
     assert not is_oxios(tmp_path / "link")
