@@ -2,6 +2,8 @@
 
 from eventstore.aio import AsyncEventStore
 from eventstore.commit import PartVersion, Version
+from eventstore.compact import CompactedLog
+from eventstore.desk.compacts import CompactReport
 from eventstore.errors import (
     BackendError,
     ConflictError,
@@ -31,6 +33,8 @@ __all__ = [
     "ArtifactStore",
     "AsyncEventStore",
     "BackendError",
+    "CompactReport",
+    "CompactedLog",
     "ConflictError",
     "CorruptError",
     "DurabilityError",

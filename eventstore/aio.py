@@ -6,6 +6,7 @@ import os
 from typing import Self
 
 from eventstore.desk.base import CACHE_SIZE, Durability, Model
+from eventstore.desk.compacts import AsyncCompacts
 from eventstore.desk.ends import AsyncEnds
 from eventstore.desk.lists import AsyncLists
 from eventstore.desk.loads import AsyncLoads
@@ -16,7 +17,7 @@ from eventstore.state import STATE_SIZE_MAX
 from eventstore.store import EventStore
 
 
-class AsyncEventStore(AsyncSaves, AsyncLoads, AsyncEnds, AsyncPast, AsyncLists):
+class AsyncEventStore(AsyncSaves, AsyncLoads, AsyncEnds, AsyncPast, AsyncLists, AsyncCompacts):
     """An `EventStore` whose methods are coroutines; see there for what each promises.
 
     `async with AsyncEventStore.open(…) as store` or `store = await AsyncEventStore.open(…)`.

@@ -10,8 +10,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Protocol
 
 from eventstore.fs import FileSystem
+
+
+class Readable(Protocol):
+    """What logs can be read from."""
+
+    def size(self, log: str) -> int | None:
+        """Return the bytes of *log*, or None if there is no such log."""
+
+    def read(self, log: str, start: int, stop: int) -> bytes:
+        """Return the bytes from *start* to *stop*, fewer only where the log ends."""
+
+
+class Rewriting(Readable, Protocol):
+    """A log that is being written to take the place of another; nobody else sees it."""
+
+    def append(self, data: bytes) -> None:
+        """Add bytes at its end."""
 
 
 class Backend(ABC):
@@ -54,6 +72,30 @@ class Backend(ABC):
         Its last byte must not be zero: zeros behind a log are space and no part of it.
         Raises `ConflictError` unless *position* is the end of the log. Repeating the
         last append with the same bytes succeeds, so a lost reply can be retried.
+        """
+
+    @abstractmethod
+    def epoch(self, log: str) -> int:
+        """Return a number that is another whenever *log* may have been replaced; asks no medium.
+
+        Where it is the same before and after some reads, they were all of one and the same log.
+        It may be another although nothing was replaced.
+        """
+
+    @abstractmethod
+    def rewriting(self, log: str) -> AbstractContextManager[Rewriting]:
+        """Hold the sole right to replace *log*, and give an empty place for its rewriting.
+
+        Nobody is kept from reading the log or adding to it. What was not made the log by
+        `replace` is gone afterwards, and so is what a crash left of an earlier attempt.
+        """
+
+    @abstractmethod
+    def replace(self, log: str, rewriting: Rewriting, end: int) -> None:
+        """Make *rewriting* the log, in one step and durable once this returns.
+
+        Call inside `rewriting` and `writing`. Raises `ConflictError` unless the log ends at *end*.
+        Whoever is reading may go on reading the old one, until `epoch` tells.
         """
 
     @abstractmethod

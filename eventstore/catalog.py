@@ -108,7 +108,7 @@ class Catalog:
             self._backend,
             session,
             state_size_max=self._state_size_max,
-            acknowledged=self.index.settled,
+            evidence=self.index.evidence,
         )
 
     def _sizes(self) -> Iterator[tuple[str, int]]:
@@ -130,15 +130,13 @@ class Catalog:
                 return None
             return row_of(version, log.end, log.settled, self._summary(log))
         except EventStoreError:
-            return _damaged_row(session, self.index.settled(session))
+            return _damaged_row(session, self.index.evidence(session).settled)
 
     def _summary(self, log: Log) -> Summary:
         """Summarise the newest state of the session part, or the last before a delete."""
-        head = log.head()
-        if head is None:
+        if log.head() is None:
             return Summary()
-        last = head.version if head.parts or head.version == 1 else head.version - 1
-        state = log.state(SESSION, last)
+        state = log.state(SESSION, log.newest_live())
         try:
             return summary_of(None if state is None else json.loads(state))
         except (ValueError, RecursionError) as error:

@@ -97,18 +97,44 @@ def fold(base: bytes, deltas: Sequence[Delta], size: int) -> bytes:
 
     Raises `CorruptError` where they do not fit each other.
     """
-    found: dict[int, memoryview] = {}
-    wanted = [(0, 0, size)] if size else []
-    for delta in reversed(deltas):
-        wanted = _before(delta, wanted, found)
-        if len(wanted) + len(found) > _RANGES_MAX:
-            raise CorruptError("a run of deltas is too entangled")
+    found, wanted = _unwound(deltas, size)
     text = memoryview(base)
     for at, start, stop in wanted:
         if stop > len(base):
             raise CorruptError("a delta copies from beyond its state")
         found[at] = text[start:stop]
     return b"".join([found[at] for at in sorted(found)])
+
+
+def compose(deltas: Sequence[Delta], size: int) -> list[Splice]:
+    """Return the splices that do at once what *deltas*, in order, do to make *size* bytes.
+
+    Raises `CorruptError` where they do not fit each other.
+    """
+    found, wanted = _unwound(deltas, size)
+    out, copies = Splicer(), {at: (start, stop) for at, start, stop in wanted}
+    for at in sorted([*found, *copies]):
+        if at in copies:
+            out.copy(*copies[at])
+        else:
+            out.insert(bytes(found[at]))
+    return out.splices()
+
+
+def _unwound(
+    deltas: Sequence[Delta], size: int
+) -> tuple[dict[int, memoryview], list[tuple[int, int, int]]]:
+    """Return what *deltas* insert, by its offset, and what they want of the state before them.
+
+    Wanted ranges are (offset in the state to be made, start, stop).
+    """
+    found: dict[int, memoryview] = {}
+    wanted = [(0, 0, size)] if size else []
+    for delta in reversed(deltas):
+        wanted = _before(delta, wanted, found)
+        if len(wanted) + len(found) > _RANGES_MAX:
+            raise CorruptError("a run of deltas is too entangled")
+    return found, wanted
 
 
 def _before(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from eventstore.address import commitment_to
 from eventstore.commit import COMMIT_SIZE_MAX, Commit, Commitment
@@ -58,6 +59,7 @@ class Change:
     actor: str | None = None
     note: str | None = None
     key: str | None = None
+    ref: Mapping[str, Any] | None = None
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -109,6 +111,7 @@ def draft(
         actor=change.actor,
         note=change.note,
         key=change.key,
+        ref=change.ref,
     )
     if len(commit.encoded) > COMMIT_SIZE_MAX:
         raise InvalidInputError(

@@ -19,6 +19,7 @@ from eventstore.errors import BackendError
 from eventstore.fs import FileSystem
 from eventstore.index_database import UNUSABLE, Database
 from eventstore.index_rows import UPSERT, Page, Query, Row, values_of
+from eventstore.log_tail import Evidence
 from eventstore.marks import Marks
 
 PENDING_MAX = 512
@@ -113,21 +114,20 @@ class Index:
             if newer is None or newer.version <= version:
                 self._pending[session] = make()
 
-    def settled(self, session: str) -> int:
-        """Return up to which offset a log is remembered to have been durable."""
+    def evidence(self, session: str) -> Evidence:
+        """Return what is remembered of a log: a version, and up to where it was durable."""
         with self._guard:
             self.note_newest()
             row = self._pending.get(session)
             if row is not None:
-                return row.settled
+                return Evidence(row.version, row.commit_id, row.settled)
             with suppress(*UNUSABLE):
                 if self._database.exists():
                     found = self._database.connection().execute(
-                        "SELECT settled FROM sessions WHERE id = ?", (session,)
+                        "SELECT version, commit_id, settled FROM sessions WHERE id = ?", (session,)
                     )
-                    for (settled,) in found:
-                        return int(settled)
-            return 0
+                    return Evidence(*(found.fetchone() or ()))
+            return Evidence()
 
     def page(self, query: Query) -> Page:
         """Answer one question."""

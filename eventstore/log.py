@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from eventstore.backend import Rewriting
 from eventstore.commit import Version
 from eventstore.content import Content
 from eventstore.draft import Change, Draft, Head, draft
@@ -30,12 +32,13 @@ class Log(LogReader):
         change is returned as it is; a change that changes nothing gives the newest version.
         """
         with self._guard:
-            head = self.head()
-            made = self._made(head, decide)
+            epoch, head, made = self._steady.call(lambda epoch: self._drafted(epoch, decide))
             if not isinstance(made, Draft):
                 return made
             with self._backend.writing(self.session) as size:
-                if size != (0 if head is None else head.end):
+                # Nobody can replace the log from here on; before, somebody may have.
+                is_same = self._steady.meet() == epoch or head is None
+                if not is_same or size != (0 if head is None else head.end):
                     head = self._refreshed_to_write(size)
                     made = self._made(head, decide)
                     if not isinstance(made, Draft):
@@ -43,7 +46,30 @@ class Log(LogReader):
                             self._settle(head)
                         return made
                 self._append(made)
-            return self.version_of(made.head.entry)
+                return self.version_of(made.head.entry)
+
+    @contextmanager
+    def replacing(self) -> Iterator[Head]:
+        """Hold the sole right to add to the log, and give its newest entry."""
+        with self._guard, self._backend.writing(self.session) as size:
+            self._steady.meet()
+            head = self._refreshed_to_write(size)
+            assert head is not None, "a log that is replaced has an entry"
+            self._settle(head)
+            yield head
+
+    def replace(self, rewriting: Rewriting, end: int) -> Version:
+        """Make *rewriting* the log, which ends at *end*; return its newest version.
+
+        Call inside `replacing`. Whatever becomes of it, nothing of the old log is remembered.
+        """
+        try:
+            self._backend.replace(self.session, rewriting, end)
+        finally:
+            self._steady.meet()
+        version = self.current()
+        assert version is not None, "a rewriting has all versions"
+        return version
 
     def saving(self, change: Change, expected: int | None) -> Callable[[Head | None], Decision]:
         """Return what `commit` asks to save *change* on *expected* (0: no session yet; None: any).
@@ -96,6 +122,13 @@ class Log(LogReader):
             )
         return version
 
+    def _drafted(
+        self, epoch: int, decide: Callable[[Head | None], Decision]
+    ) -> tuple[int, Head | None, Draft | Version | None]:
+        """Return the epoch, the newest entry in it, and what is to be made of that."""
+        head = self.head()
+        return epoch, head, self._made(head, decide)
+
     def _made(
         self, head: Head | None, decide: Callable[[Head | None], Decision]
     ) -> Draft | Version | None:
@@ -138,7 +171,7 @@ class Log(LogReader):
         except CorruptError:
             return None  # The new state is stored whole, which needs no old one.
         value = decode(state, session=self.session, part=part)
-        content = Content(part, value, size_max=self._state_size_max, exact=state)
+        content = Content(part, value, size_max=self.state_size_max, exact=state)
         self._states.writers[part] = writer = PartWriter(content, chain)
         return writer
 

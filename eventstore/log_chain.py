@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from eventstore.backend import Backend
+from eventstore.backend import Readable
 from eventstore.chain import CHAIN_MAX, Step
 from eventstore.errors import CorruptError, UnsupportedError
 from eventstore.frame import HEADER_SIZE, Header, decode_frame, decode_header, sizes_at
@@ -24,7 +24,7 @@ class ChainReader:
     a second one checks headers and tables to say what is wrong.
     """
 
-    def __init__(self, backend: Backend, session: str, part: str, newest: PartEntry) -> None:
+    def __init__(self, backend: Readable, session: str, part: str, newest: PartEntry) -> None:
         """Read the chain of *part* that the state in *newest* ends."""
         self._backend = backend
         self._session = session
@@ -65,12 +65,16 @@ class ChainReader:
 
     def steps(self) -> list[Step]:
         """Return the steps from the keyframe on; raise `CorruptError` where they do not connect."""
-        found: list[Step] = []
+        return [step for _, step in self.links()]
+
+    def links(self) -> list[tuple[PartEntry, Step]]:
+        """Return the steps with the rows they stand in."""
+        found: list[tuple[PartEntry, Step]] = []
         position = self._newest.holder
         while True:
             with placed(self._session, position):
                 row, step = self._step(position)
-                found.append(step)
+                found.append((row, step))
                 if row.encoding is Encoding.KEYFRAME:
                     return found[::-1]
                 if not self._newest.base <= row.previous < position:

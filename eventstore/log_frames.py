@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from eventstore.address import commitment_to
-from eventstore.backend import Backend
+from eventstore.backend import Readable
 from eventstore.commit import Commit
 from eventstore.errors import CorruptError, UnsupportedError
 from eventstore.frame import (
@@ -48,6 +48,14 @@ class Entry:
         """The log offset just after this entry."""
         return self.header.stop
 
+    def is_same(self, other: Entry) -> bool:
+        """Whether *other* is the same commit in the same frame at the same place."""
+        return (
+            self.header == other.header
+            and self.commit.id == other.commit.id
+            and dict(self.parts) == dict(other.parts)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Survey:
@@ -65,7 +73,7 @@ class Survey:
 class LogFrames:
     """Reads one log's frames; raises `CorruptError` naming the session and the place."""
 
-    def __init__(self, backend: Backend, session: str) -> None:
+    def __init__(self, backend: Readable, session: str) -> None:
         """Read the log of *session*."""
         self._backend = backend
         self._session = session

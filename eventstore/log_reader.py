@@ -2,90 +2,45 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from copy import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
+from typing import TypeVar
 
-from eventstore.backend import Backend
 from eventstore.chain import Chain
 from eventstore.commit import PartVersion, Version
-from eventstore.draft import Head
-from eventstore.errors import CorruptError
-from eventstore.log_frames import Entry, LogFrames, about, named
-from eventstore.log_parts import LogParts
-from eventstore.log_states import LogStates
-from eventstore.log_tail import Tail, find_tail
-from eventstore.payload import PartEntry
+from eventstore.errors import CorruptError, ErasedError
+from eventstore.log_chain import ChainReader
+from eventstore.log_end import LogEnd
+from eventstore.log_frames import Entry, about, named
+from eventstore.log_steady import steadily
+from eventstore.payload import Encoding, Genesis, PartEntry
+
+_Result = TypeVar("_Result")
 
 
-class LogReader:
+@dataclass(frozen=True, slots=True)
+class _Walked:
+    """A version on the way back through a log, and the entry it was read from in some epoch."""
+
+    epoch: int
+    entry: Entry
+    genesis: Genesis
+    version: Version
+
+
+class LogReader(LogEnd):
     """The log of one session, to be read; safe to use from several threads."""
 
-    def __init__(
-        self,
-        backend: Backend,
-        session: str,
-        *,
-        state_size_max: int,
-        acknowledged: Callable[[str], int],
-    ) -> None:
-        """Read the log of *session*.
-
-        *acknowledged* says, from outside the log, up to which offset it is known to have been
-        durable: evidence that a bad tail is damage and not the trace of a crash.
-        """
-        self.session = session
-        self.settled = 0
-        """The offset up to which the log, and its existence, are known to be durable."""
-        self._backend = backend
-        self._frames = LogFrames(backend, session)
-        self._parts = LogParts(self._frames, session)
-        self._state_size_max = state_size_max
-        self._acknowledged = acknowledged
-        self._guard = threading.RLock()
-        self._head: Head | None = None
-        self._damage: CorruptError | None = None
-        self._damaged_size = 0
-        self._positions: dict[int, int] | None = None
-        self._keys: dict[str, int] | None = None
-        self._states = LogStates(backend, session, state_size_max=state_size_max)
-
-    def head(self) -> Head | None:
-        """Return the newest entry, durable by the time it is returned; None for an empty log.
-
-        Raises `CorruptError` when acknowledged bytes at the end of the log are damaged.
-        """
-        with self._guard:
-            head = self._sound_head()
-            if self._damage is not None:
-                raise copy(self._damage)
-            return head
-
-    @property
-    def damage(self) -> CorruptError | None:
-        """What hides the newest acknowledged versions, as last seen; None if nothing does."""
-        return copy(self._damage)
-
-    @property
-    def end(self) -> int:
-        """The size of the log as it was last seen, in bytes."""
-        return 0 if self._head is None else self._head.end
-
+    @steadily
     def current(self) -> Version | None:
         """Return the newest version, or None for an empty log."""
         with self._guard:
             head = self.head()
             return None if head is None else self.version_of(head.entry)
 
-    def newest_sound(self) -> int | None:
-        """Return the number of the newest version that can be read, or None for an empty log."""
-        with self._guard:
-            head = self._sound_head()
-            if head is None and self._damage is not None:
-                raise copy(self._damage)
-            return None if head is None else head.version
-
+    @steadily
     def version(self, seq: int) -> Version:
         """Return version *seq*, which must not be beyond the head."""
         return self.version_of(self._entry(seq))
@@ -120,17 +75,40 @@ class LogReader:
 
         Where the newest are damaged, the sound ones are yielded before `CorruptError` is raised.
         """
-        with self._guard:
-            head, damage = self._sound_head(), self.damage
-        entry = None if head is None else head.entry
-        while entry is not None and head is not None:
-            yield self.version_of(entry)
-            if entry.commit.prev is None:
-                break
-            with about(self.session, entry.commit.seq - 1):
-                entry = self._parts.before(entry, head.genesis)
+        walked = self._steady.call(self._newest)
+        damage = self.damage
+        while walked is not None:
+            yield walked.version
+            walked = self._steady.call(partial(self._before, walked))
         if damage is not None:
             raise damage
+
+    def newest_live(self) -> int:
+        """Return the number of the newest version that has any part, or of the newest."""
+        head = self.head()
+        assert head is not None, "a log that is asked for its versions has some"
+        if head.parts:
+            return head.version
+        return next((v.version for v in self.versions() if v.parts), head.version)
+
+    def steady(self, work: Callable[[], _Result]) -> _Result:
+        """Return what *work* gives, done again if the log was replaced meanwhile."""
+        return self._steady.call(lambda _: work())
+
+    def entries(self, start: int, stop: int) -> Iterator[Entry]:
+        """Yield the entries from offset *start* to *stop*, all of their frames checked.
+
+        For whoever has the sole right to replace the log, or works steadily.
+        """
+        while start < stop:
+            entry = self._frames.entry(start)
+            yield entry
+            start = entry.stop
+
+    def links(self, part: str, row: PartEntry) -> list[tuple[PartEntry, bytes]]:
+        """Return the rows and bodies of the chain that ends with the state in *row*."""
+        found = ChainReader(self._backend, self.session, part, row).links()
+        return [(link, step.body) for link, step in found]
 
     def parts_of(self, entry: Entry) -> Mapping[str, PartEntry]:
         """Return every live part of an entry, resolved to the frame that holds its state."""
@@ -143,8 +121,12 @@ class LogReader:
         """Return every live part at version *seq*."""
         return self.parts_of(self._entry(seq))
 
+    @steadily
     def state(self, part: str, seq: int | None = None) -> bytes | None:
-        """Return the bytes of *part* at version *seq* (default: newest), proven by its address."""
+        """Return the bytes of *part* at version *seq* (default: newest), proven by its address.
+
+        Raises `ErasedError` for a state that was dropped.
+        """
         with self._guard:
             is_newest = seq is None
             if seq is None:
@@ -161,6 +143,8 @@ class LogReader:
             known = self._states.known(part, row) if is_newest else None
         if known is not None:
             return known
+        if row.encoding is Encoding.DROPPED:
+            raise self._erased(part, seq)
         state, _ = self._rebuilt(part, row, seq)
         if is_newest:
             with self._guard:
@@ -180,93 +164,50 @@ class LogReader:
         self._guard.release()
         return True
 
-    def _move_to(self, head: Head) -> Head:
-        """Make *head* the one that is known, and note what later calls look up."""
-        self._head = head
-        commit = head.entry.commit
-        if self._positions is not None:
-            self._positions[commit.seq] = head.entry.header.position
-        if self._keys is not None and commit.key is not None:
-            self._keys[commit.key] = commit.seq
-        return head
+    def _newest(self, epoch: int) -> _Walked | None:
+        """Return the newest sound version."""
+        with self._guard:
+            head = self._sound_head()
+            if head is None:
+                return None
+            return _Walked(epoch, head.entry, head.genesis, self.version_of(head.entry))
 
-    def _forget(self) -> None:
-        """Drop everything cached, so that the next call asks the medium."""
-        self._head = self._positions = self._keys = None
-        self._parts.clear()
-        self._states.clear()
+    def _before(self, newer: _Walked, epoch: int) -> _Walked | None:
+        """Return the version before one that may have been read from a log since replaced."""
+        prev, seq = newer.version.prev, newer.version.version - 1
+        if prev is None:
+            return None
+        with about(self.session, seq):
+            if epoch == newer.epoch:
+                entry = self._parts.before(newer.entry, newer.genesis)
+            else:
+                entry = self._entry(seq)
+                if entry.commit.id != prev:
+                    raise CorruptError("its commit is not the one the next commit names")
+        return _Walked(epoch, entry, newer.genesis, self.version_of(entry))
 
-    def _settle(self, head: Head) -> None:
-        """Make durable what a killed writer may have left only in the page cache."""
-        if self.settled >= head.end:
-            return
-        entry = not self.settled and not head.entry.header.durable_upto
-        self._backend.settle(self.session, entry=entry)
-        if self._backend.durable:
-            self.settled = head.end
-
-    def _sound_head(self) -> Head | None:
-        """Return the newest sound entry, made durable first; `_damage` says if newer ones were."""
-        head = self._refreshed(self._backend.size(self.session) or 0)
-        if head is not None:
-            self._settle(head)
-        return head
-
-    def _refreshed(self, size: int) -> Head | None:
-        """Return the head of a log of *size* bytes; a torn tail is left for a writer to cut."""
-        known = self._head
-        if self._damage is not None:
-            if size == self._damaged_size:
-                return known
-            self._forget()
-        elif known is not None and known.end == size:
-            return known
-        elif known is not None and size < known.end:
-            self._forget()
-        self._damage = None
-        if self._head is None:
-            entry = self._frames.last(size) if size else None
-            if entry is not None and size >= self._durable_end():
-                return self._move_to(self._head_at(entry))
-        tail = find_tail(
-            self._frames,
-            self._head.entry if self._head is not None else None,
-            size=size,
-            acknowledged=self._durable_end,
-        )
-        if tail.damaged_from is not None:
-            now = self._backend.size(self.session) or 0
-            if now != size:
-                # What was read may be half of what was being written just then.
-                return self._refreshed(now)
-            self._damage, self._damaged_size = self._lost(tail, size), size
-        if tail.entry is None:
-            return self._head
-        self._positions = self._keys = None
-        return self._move_to(self._head_at(tail.entry))
-
-    def _durable_end(self) -> int:
-        """Return up to where the log is known, from anywhere but itself, to have been durable."""
-        return max(self.settled, self._acknowledged(self.session))
-
-    def _lost(self, tail: Tail, size: int) -> CorruptError:
-        """Return the error for acknowledged versions that are gone from the end of the log."""
-        known = 0 if self._head is None else self._head.version
-        reason = "acknowledged bytes are damaged"
-        if tail.damaged_from == size:
-            reason = f"the log ends after {size} bytes, but more was acknowledged"
-        return CorruptError(
-            reason,
+    def _erased(self, part: str, seq: int) -> ErasedError:
+        """Return the error for a state that thinning dropped, naming the nearest that are kept."""
+        newest = self.newest_sound() or seq
+        near = [
+            self._kept_in(part, versions)
+            for versions in (range(seq - 1, 0, -1), range(seq + 1, newest + 1))
+        ]
+        kept = " and ".join(str(number) for number in near if number is not None)
+        return ErasedError(
+            f"the state of part {part!r} was dropped by thinning",
             session=self.session,
-            version=max(known, tail.sound_before) + 1,
-            where=f"byte {tail.damaged_from}",
-            hint="earlier versions still load with at=",
+            version=seq,
+            hint=f"nearest kept: {kept}",
         )
 
-    def _head_at(self, entry: Entry) -> Head:
-        """Return the head that an entry is."""
-        genesis = self._parts.genesis(entry)
-        return Head(entry, genesis, self._parts.of(entry, genesis))
+    def _kept_in(self, part: str, versions: Iterable[int]) -> int | None:
+        """Return the first of some versions whose state of *part* can be read."""
+        for seq in versions:
+            row = self.parts_at(seq).get(part)
+            if row is not None and row.encoding is not Encoding.DROPPED:
+                return seq
+        return None
 
     def _entry(self, seq: int) -> Entry:
         """Return the entry of version *seq*, all of its frame checked."""

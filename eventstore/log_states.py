@@ -25,7 +25,7 @@ class LogStates:
         self._backend = backend
         self._session = session
         self._state_size_max = state_size_max
-        self._loaded: dict[str, tuple[int, bytes]] = {}
+        self._loaded: dict[str, tuple[str, bytes]] = {}
         self.writers: dict[str, PartWriter] = {}
 
     @property
@@ -41,8 +41,9 @@ class LogStates:
 
     def known(self, part: str, row: PartEntry) -> bytes | None:
         """Return the state in *row* if it is in memory and hashes to its address."""
-        holder, state = self._loaded.get(part, (-1, b""))
-        if holder == row.holder:
+        # By address: an offset may be that of a log which was replaced meanwhile.
+        address, state = self._loaded.get(part, ("", b""))
+        if address == row.address:
             return state
         self._loaded.pop(part, None)
         writer = self.writers.get(part)
@@ -53,7 +54,7 @@ class LogStates:
 
     def remember(self, part: str, row: PartEntry, state: bytes) -> None:
         """Keep a state that was rebuilt from *row*."""
-        self._loaded[part] = row.holder, state
+        self._loaded[part] = row.address, state
 
     def rebuilt(self, part: str, row: PartEntry) -> tuple[bytes, Chain]:
         """Rebuild a state from its keyframe on, and check it against its address."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from eventstore.log_frames import Entry, LogFrames
+from eventstore.log_frames import Entry, LogFrames, Survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +25,27 @@ class Tail:
     sound_before: int
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a log from outside: it had *version* as *commit*, durable to *settled*."""
+
+    version: int = 0
+    commit: str = ""
+    settled: int = 0
+
+
 def find_tail(
-    frames: LogFrames, last: Entry | None, *, size: int, acknowledged: Callable[[], int]
+    frames: LogFrames, last: Entry | None, *, size: int, acknowledged: Callable[[Survey], int]
 ) -> Tail:
     """Walk a log of *size* bytes from the entry known last, or its beginning, to its end.
 
-    *acknowledged* says up to which offset the log is known, from elsewhere, to have been durable.
+    *acknowledged* says up to which offset the log is known, from elsewhere, to have been durable,
+    given what the walk found.
     """
     survey = frames.survey(last, size)
     below = {seq: at for seq, at in survey.positions.items() if at < survey.end}
     newest = max(below.values(), default=None)
-    damaged = max(survey.witness, acknowledged()) > survey.end
+    damaged = max(survey.witness, acknowledged(survey)) > survey.end
     if damaged:
         # What stands behind the damage is sound all the same.
         newest = max(survey.positions.values(), default=None)

@@ -41,6 +41,8 @@ class Encoding(IntEnum):
     """As splices against the part's previous state, in this frame's body."""
     REFERENCE = 3
     """As one that an earlier frame holds, made current again."""
+    DROPPED = 4
+    """No longer: thinning dropped it, only its address is known."""
 
 
 class Codec(IntEnum):
@@ -60,6 +62,7 @@ _CODECS = {
     Encoding.KEYFRAME: {Codec.ZSTD},
     Encoding.DELTA: {Codec.ZSTD_STARTED, Codec.ZSTD_CONTINUED},
     Encoding.REFERENCE: {Codec.NONE},
+    Encoding.DROPPED: {Codec.NONE},
 }
 
 
@@ -161,7 +164,7 @@ def _entry(reader: Reader, position: int) -> PartEntry:
     encoding = reader.byte()
     if encoding == Encoding.UNCHANGED:
         return PartEntry(Encoding.UNCHANGED, holder=_back(reader, position, nearest=1))
-    if encoding > Encoding.REFERENCE:
+    if encoding > Encoding.DROPPED:
         raise UnsupportedError(f"part encoding {encoding} is not known here")
     codec = reader.byte()
     if codec not in _CODECS[Encoding(encoding)]:

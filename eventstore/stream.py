@@ -19,8 +19,11 @@ CONTEXT_SIZE = 128 * 1024
 """Bytes of decoded bodies that a new stream takes as its dictionary, at most."""
 
 _LEVEL = 3
+_STRONG_LEVEL = 19
 _WINDOW_LOG = 19
 _WINDOW_SIZE_MAX = 2**27
+_STRONG_WINDOW_LOG_MAX = 23
+_SLICE_SIZE = 256
 _STREAM_PARAMETERS = zstandard.ZstdCompressionParameters.from_level(_LEVEL, window_log=_WINDOW_LOG)
 
 STREAM_SIZE = 1_500_000
@@ -36,6 +39,12 @@ def compress(data: bytes) -> bytes:
         # Making one costs more than compressing a small state with it.
         compressor = _own.compressor = zstandard.ZstdCompressor(level=_LEVEL)
     compressed: bytes = compressor.compress(data)
+    return compressed
+
+
+def compress_strongly(data: bytes) -> bytes:
+    """Return what `compress` does, in fewer bytes and with much more work."""
+    compressed: bytes = zstandard.ZstdCompressor(level=_STRONG_LEVEL).compress(data)
     return compressed
 
 
@@ -61,11 +70,14 @@ def decompress(body: bytes, size: int, size_max: int) -> bytes:
 class Compressor:
     """One stream being written. Not thread-safe."""
 
-    def __init__(self, context: bytes) -> None:
-        """Start a zstd frame with *context* as its dictionary."""
-        compressor = zstandard.ZstdCompressor(
-            compression_params=_STREAM_PARAMETERS, **_dictionary(context)
-        )
+    def __init__(self, context: bytes, *, strong_size: int | None = None) -> None:
+        """Start a zstd frame with *context* as its dictionary.
+
+        Given *strong_size*, about how many bytes will be added, it compresses them as well as
+        it can, in a window that fits them.
+        """
+        parameters = _STREAM_PARAMETERS if strong_size is None else _strong(strong_size)
+        compressor = zstandard.ZstdCompressor(compression_params=parameters, **_dictionary(context))
         self._stream = compressor.compressobj()
 
     def add(self, data: bytes) -> bytes:
@@ -81,6 +93,34 @@ class Span(NamedTuple):
     data: bytes
     start: int
     stop: int
+
+
+class Decompressor:
+    """One stream being read, body by body. Not thread-safe."""
+
+    def __init__(self, context: bytes) -> None:
+        """Start at the beginning of a zstd frame that has *context* as its dictionary."""
+        decoder = zstandard.ZstdDecompressor(
+            max_window_size=_WINDOW_SIZE_MAX, **_dictionary(context)
+        )
+        self._stream = decoder.decompressobj()
+
+    def add(self, body: bytes, size: int) -> bytes:
+        """Return the *size* bytes that the next body decodes to; raise `CorruptError` for others.
+
+        Never allocates much more than that: a few bytes at a time cannot decode to a lot.
+        """
+        decoded = bytearray()
+        try:
+            for start in range(0, len(body), _SLICE_SIZE):
+                decoded += self._stream.decompress(body[start : start + _SLICE_SIZE])
+                if len(decoded) > size:
+                    break
+        except (zstandard.ZstdError, MemoryError) as error:
+            raise CorruptError("a stream of deltas does not decompress") from error
+        if len(decoded) != size:
+            raise CorruptError("a stream's size contradicts its tables")
+        return bytes(decoded)
 
 
 def read_stream(bodies: Sequence[bytes], sizes: Sequence[int], context: bytes) -> list[Span]:
@@ -107,6 +147,11 @@ def read_stream(bodies: Sequence[bytes], sizes: Sequence[int], context: bytes) -
     return decoded
 
 
+def whole(decoded: bytes) -> Span:
+    """Return all of what a body decodes to as a span."""
+    return Span(decoded, 0, len(decoded))
+
+
 def context_of(decoded: Sequence[Span]) -> bytes:
     """Return the dictionary of a stream that starts behind bodies that decode to these."""
     kept: list[bytes] = []
@@ -117,6 +162,14 @@ def context_of(decoded: Sequence[Span]) -> bytes:
         if size >= CONTEXT_SIZE:
             break
     return b"".join(reversed(kept))[-CONTEXT_SIZE:]
+
+
+def _strong(size: int) -> zstandard.ZstdCompressionParameters:
+    """Return the parameters to compress about *size* bytes and the context before them."""
+    window_log = min(_STRONG_WINDOW_LOG_MAX, (size + CONTEXT_SIZE).bit_length())
+    return zstandard.ZstdCompressionParameters.from_level(
+        _STRONG_LEVEL, source_size=size + CONTEXT_SIZE, window_log=window_log
+    )
 
 
 def _dictionary(context: bytes) -> dict[str, Any]:

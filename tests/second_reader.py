@@ -13,12 +13,12 @@ import zstandard
 from blake3 import blake3
 
 MAGIC, END_MARK, LIMIT = b"\x89ESL", b"LSE\x89", 1 << 30  # of what this reader decodes
-CODECS, TEXTS = ((1, 1), (2, 2), (2, 3), (3, 0)), ("actor", "note", "key", "ref")
+CODECS, TEXTS = ((1, 1), (2, 2), (2, 3), (3, 0), (4, 0)), ("actor", "note", "key", "ref")
 HEX32, NAME = '"[0-9a-f]{32}"', "[a-z][a-z0-9_.-]{0,63}"
 KINDS = ["save", "delete", "undelete", "restore", "fork", "erase", "hold", "release"]
 KINDS += ["compact", "note"]
 DEVICE = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
-Version = namedtuple("Version", "seq id commit parts")  # parts: the state of every live part
+Version = namedtuple("Version", "seq id commit parts")  # parts: each live state, None if dropped
 Held = namedtuple("Held", "state base chain total text context pieces")  # under encoding 1 or 2
 
 
@@ -128,10 +128,20 @@ def read_entry(log: Log, at: int, name: str, claim: dict, table: BytesIO, bodies
     encoding, codec, address = *take(table, 2), take(table, 32)
     base, previous, chain, stored, size = (leb(table) for _ in range(5))
     body, up = take(bodies, stored), log.held.get(at - previous, {}).get(name)
-    need(up or encoding == 1 > previous, "a previous that leads nowhere")
-    need(encoding == 3 or up is log.live.get(name), "a previous that is not the version before")
+    before = log.live.get(name)
+    while encoding == 2 and before and before.state is None:  # dropped: the one kept before it
+        before = before.pieces
+    need(up or (encoding in (1, 4) and not previous), "a previous that leads nowhere")
+    need(encoding == 3 or up is before, "a previous that is not the version before")
     known = (encoding, codec) in CODECS and (codec != 3 or up.context is not None)
     need(known and (encoding < 3 or stored == size == 0), "an encoding, a codec, a reference")
+    if encoding == 4:
+        need(base == chain == 0, "a dropped state that builds on another")
+        claimed = {"c": blake3(address, key=log.salt).hexdigest(), "size": claim["size"]}
+        need(claim == claimed, "a claim")
+        log.held[at][name] = Held(None, at, -1, 0, b"", None, up)
+        return log.held[at][name]
+    need(encoding == 1 or up.state is not None, "a state that was dropped")
     part = up if encoding > 1 else Held(b"", at, -1, 0, b"", None, ())
     links = part.base, part.chain + (encoding != 3)
     need((at - base, chain) == links and chain <= 1024, "a base or a chain")
@@ -165,7 +175,7 @@ def read_frame(log: Log, at: int, frame: tuple) -> None:
         else:
             need(take(table, 1) == b"\0", "a part that the commit does not set")
             now[name] = part = log.held.get(at - leb(table), {}).get(name)
-            need(part and part.state == getattr(log.live.get(name), "state", None), "a change")
+            need(part and part.state == getattr(log.live.get(name), "state", 0), "a change")
     need(len(now) <= 64 and not (claims or table.read() or bodies.read()), "too much")
     log.gone = log.live if commit["kind"] == "delete" else log.gone
     due = {"delete": {}, "undelete": log.gone}.get(commit["kind"], now)

@@ -11,15 +11,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from eventstore.backend import Backend
+from eventstore.backend import Backend, Rewriting
 from eventstore.backends.layout import LOGS, FileLayout
 from eventstore.backends.log_file import LogFile
 from eventstore.backends.log_files import LogFiles, refused
 from eventstore.backends.log_names import log_name
 from eventstore.backends.log_syncs import LogSyncs
+from eventstore.backends.rewriting import FileRewriting, rewriting_of
 from eventstore.errors import BackendError, ConflictError
 from eventstore.fs import FileSystem, OsFileSystem
 
@@ -75,15 +76,21 @@ class FileBackend(Backend):
     @contextmanager
     def writing(self, log: str) -> Iterator[int]:
         """Hold the file's lock, among threads and among processes."""
-        with self._files.held(log, create=True) as file:
-            assert file is not None, "a created log has a file"
-            with file.guard:
-                self._lock(log, file)
-                try:
-                    file.measure()
-                    yield file.end
-                finally:
-                    self.fs.unlock(file.fd)
+        while True:
+            with self._files.held(log, create=True) as file:
+                assert file is not None, "a created log has a file"
+                with file.guard:
+                    self._lock(log, file)
+                    try:
+                        if file.is_named():
+                            file.measure()
+                            file.locked = True
+                            yield file.end
+                            return
+                    finally:
+                        file.locked = False
+                        self.fs.unlock(file.fd)
+            # While this waited, another file took the log's name.
 
     def append(self, log: str, position: int, frame: bytes) -> None:
         """Write once at the end, then sync once."""
@@ -96,6 +103,26 @@ class FileBackend(Backend):
             # A repeat is synced too: the first try may have failed at this very line.
             self._syncs.done(log, file, entry=position == 0)  # The commit point.
             file.end = position + len(frame)
+
+    def epoch(self, log: str) -> int:
+        """Return that of the open file."""
+        return self._files.epoch(log)
+
+    def rewriting(self, log: str) -> AbstractContextManager[FileRewriting]:
+        """Write it to a file beside the log."""
+        return rewriting_of(self.fs, self._layout, log)
+
+    def replace(self, log: str, rewriting: Rewriting, end: int) -> None:
+        """Rename the new file over the old, between a sync of the one and of their directory."""
+        assert isinstance(rewriting, FileRewriting), "what takes the log's name was made here"
+        with self._files.held(log) as file:
+            assert file is not None, "replace is called inside writing"
+            if file.end != end:
+                raise ConflictError(f"the log ends at byte {file.end}, not {end}", session=log)
+            # From here on the open file may have lost its name, even where this fails.
+            file.locked = False
+            rewriting.take_the_place_of(self._layout.path_of(log))
+        self._layout.sync_entry(log)
 
     def settle(self, log: str, *, entry: bool) -> None:
         """Sync what another process may have left in the page cache when it was killed."""

@@ -244,6 +244,8 @@ class FileLayout:
 
     def _session_in(self, path: Path) -> str | None:
         """Return the session whose log *path* is, or None if it is no log of ours."""
+        if path.suffix != SUFFIX:
+            return None
         name = path.name.removesuffix(SUFFIX)
         status = self._fs.status_at(path)
         if status is None or not status.st_size or status.st_mode & 0o170000 != 0o100000:

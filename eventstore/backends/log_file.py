@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 
 from eventstore.fs import FileSystem
 
@@ -29,9 +31,12 @@ class LogFile:
 
     `end` is where the log was last seen to end; under the lock it is true. `space` is the size of
     the file, known under the lock. `appends` counts the frames appended through this descriptor.
+    `epoch` is another for every descriptor of a log. `locked` says that the lock is held and the
+    file has its name, so that nobody else can replace it.
     """
 
     fs: FileSystem
+    path: Path
     fd: int
     writable: bool
     guard: threading.Lock = field(default_factory=threading.Lock)
@@ -40,6 +45,8 @@ class LogFile:
     appends: int = 0
     users: int = 0
     dropped: bool = False
+    epoch: int = 0
+    locked: bool = False
 
     def size(self) -> int:
         """Return where the log ends now, looking first where it ended before."""
@@ -55,6 +62,17 @@ class LogFile:
         """Find out `end` and `space`; call under the lock."""
         self.size()
         self.space = self.fs.status(self.fd).st_size
+
+    def is_named(self) -> bool:
+        """Whether the log's name still leads to this file; a replaced file may keep others."""
+        status = self.fs.status_at(self.path)
+        return status is not None and (status.st_dev, status.st_ino) == self._identity
+
+    @cached_property
+    def _identity(self) -> tuple[int, int]:
+        """What no other file has while this one is open."""
+        status = self.fs.status(self.fd)
+        return status.st_dev, status.st_ino
 
     def padded(self, frame: bytes) -> bytes:
         """Return *frame* with the zeros to write behind it, if it is time for some."""

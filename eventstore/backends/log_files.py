@@ -6,7 +6,7 @@ import errno
 import logging
 import threading
 from collections import OrderedDict
-from itertools import islice
+from itertools import count, islice
 from types import TracebackType
 
 from eventstore.backends.layout import FileLayout
@@ -86,12 +86,19 @@ class LogFiles:
         self._layout = layout
         self._guard = threading.Lock()
         self._files: OrderedDict[str, LogFile] = OrderedDict()
+        self._epochs = count(1)
         for file in replacing._files.values() if replacing else ():
             fs.close(file.fd)
 
     def held(self, log: str, *, create: bool = False) -> Held:
         """Give the open file of *log*, kept open meanwhile, or None if there is none."""
         return Held(self, log, create)
+
+    def epoch(self, log: str) -> int:
+        """Return the epoch of the file that is open for *log*, 0 if none is."""
+        with self._guard:
+            file = self._files.get(log)
+            return 0 if file is None else file.epoch
 
     def drop(self, log: str, *, pages: bool) -> None:
         """Close the file of *log* once nobody uses it; with *pages*, forget cached bytes."""
@@ -128,6 +135,7 @@ class LogFiles:
                 file = self._open(log, create)
                 if file is None:
                     return None
+                file.epoch = next(self._epochs)
                 self._files[log] = file
             else:
                 self._files.move_to_end(log)
@@ -136,8 +144,8 @@ class LogFiles:
             return file
 
     def _is_gone(self, file: LogFile) -> bool:
-        """Whether an idle file lost its name: replaced or removed behind our back."""
-        return not file.users and self._fs.status(file.fd).st_nlink == 0
+        """Whether a file lost its name: replaced, or removed behind our back."""
+        return not file.locked and not file.is_named()
 
     def give_back(self, file: LogFile) -> None:
         """Count one user less, closing a dropped file with its last."""
@@ -170,13 +178,14 @@ class LogFiles:
         path = self._layout.path_of(log)
         try:
             self._layout.check_shard(path.parent, create=create)
-            return LogFile(self._fs, self._fs.open(path, write=True, create=create), writable=True)
+            fd = self._fs.open(path, write=True, create=create)
+            return LogFile(self._fs, path, fd, writable=True)
         except FileNotFoundError:
             return None
         except OSError as error:
             if create or error.errno not in (errno.EACCES, errno.EROFS, errno.EPERM):
                 raise refused("open the log", log, error) from error
         try:
-            return LogFile(self._fs, self._fs.open(path), writable=False)
+            return LogFile(self._fs, path, self._fs.open(path), writable=False)
         except OSError as error:
             raise refused("open the log", log, error) from error

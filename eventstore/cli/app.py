@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from eventstore.cli.change import rm, undelete
+from eventstore.cli.compact import compact
 from eventstore.cli.demo import demo
 from eventstore.cli.exchange import export, import_
 from eventstore.cli.history import cat, log
@@ -57,5 +58,5 @@ def app() -> None:
     """
 
 
-for command in (demo, import_, export, ls, show, log, cat, rm, undelete, stats):
+for command in (demo, import_, export, ls, show, log, cat, rm, undelete, compact, stats):
     app.add_command(command)

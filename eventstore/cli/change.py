@@ -19,7 +19,7 @@ def _default_actor() -> str | None:
         return None
 
 
-def _why(command: Command) -> Command:
+def why(command: Command) -> Command:
     """Declare the options that say who changes something, and why."""
     command = click.option("--note", metavar="TEXT", help="Why; kept in the log.")(command)
     return click.option(
@@ -39,7 +39,7 @@ def _why(command: Command) -> Command:
 )
 @store_option()
 @click.argument("sessions", metavar="ID...", nargs=-1, required=True)
-@_why
+@why
 @json_option
 @click.pass_obj
 def rm(
@@ -68,7 +68,7 @@ def rm(
 )
 @store_option()
 @click.argument("sessions", metavar="ID...", nargs=-1, required=True)
-@_why
+@why
 @json_option
 @click.pass_obj
 def undelete(

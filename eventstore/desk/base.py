@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -140,12 +141,18 @@ class StoreBase:
 
     def _apply(self, log: Log, decide: Any, summary: Summarise | None = None) -> Version | None:
         """Commit, with the index told before and after."""
+        return self._changed(log, lambda: log.commit(decide), summary)
+
+    def _changed(
+        self, log: Log, work: Callable[[], Version | None], summary: Summarise | None = None
+    ) -> Version | None:
+        """Do what may change a log, with the index told before and after."""
         index = self._catalog.index
         index.mark(log.session)
         row, unclear = None, True
         try:
             before = log.end
-            version = log.commit(decide)
+            version = work()
             if version is not None and log.end != before:
                 row = version.version, self._catalog.row_maker(log, version, summary)
                 self._catalog.account(log)

@@ -56,7 +56,7 @@ class Ends(StoreBase):
             if head.parts:
                 return log.version_of(head.entry)
             return Change(
-                "undelete", time.time_ns(), revived=log.parts_at(head.version - 1), **notes
+                "undelete", time.time_ns(), revived=log.parts_at(log.newest_live()), **notes
             )
 
         version = self._apply(log, decide)

@@ -146,6 +146,79 @@ class TestBackend:
             backend.sync()
         assert backend.read("a", 0, 3) == b"one"
 
+    def test_a_log_is_replaced(self, backend: Backend) -> None:
+        """A rewriting is nobody's until it is the log, and then the log goes on from its end."""
+        put(backend, "a", b"one", b"two")
+        put(backend, "b", b"x")
+        epoch = backend.epoch("a")
+        with backend.rewriting("a") as rewriting:
+            rewriting.append(b"on")
+            rewriting.append(b"e2")
+            assert (rewriting.size("a"), rewriting.read("a", 1, 9)) == (4, b"ne2")
+            assert backend.read("a", 0, 9) == b"onetwo"
+            assert sorted(backend.logs()) == ["a", "b"]
+            assert backend.epoch("a") == epoch
+            with backend.writing("a") as size:
+                backend.replace("a", rewriting, size)
+            assert backend.read("a", 0, 9) == b"one2"
+            assert backend.epoch("a") != epoch
+        put(backend, "a", b"3")
+        assert (backend.size("a"), backend.read("a", 0, 9)) == (5, b"one23")
+        assert sorted(backend.logs()) == ["a", "b"]
+        assert backend.read("b", 0, 9) == b"x"
+
+    def test_a_rewriting_that_is_given_up_leaves_nothing(self, backend: Backend) -> None:
+        """Without `replace`, or where that is refused, the log stays and the next can begin."""
+        put(backend, "a", b"one")
+        for _ in range(2):
+            with backend.rewriting("a") as rewriting:
+                assert rewriting.read("a", 0, 9) == b""
+                rewriting.append(b"o")
+                put(backend, "a", b"!")
+                with backend.writing("a") as size, pytest.raises(ConflictError):
+                    backend.replace("a", rewriting, size - 1)
+        assert backend.read("a", 0, 9) == b"one!!"
+        if backend.directory is not None:
+            assert not list(backend.directory.rglob("*.new"))
+
+    def test_rewritings_of_one_log_wait_for_each_other(self, backend: Backend) -> None:
+        """Threads that rewrite a log one after the other each start from what the last one left."""
+        put(backend, "a", b"0")
+
+        def work() -> None:
+            for _ in range(10):
+                with backend.rewriting("a") as rewriting:
+                    now = int(backend.read("a", 0, 9))
+                    rewriting.append(b"%d" % (now + 1))
+                    with backend.writing("a") as size:
+                        backend.replace("a", rewriting, size)
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert backend.read("a", 0, 9) == b"40"
+
+    def test_writers_of_a_log_that_is_replaced_lose_nothing(self, backend: Backend) -> None:
+        """Whoever waits for its turn while a log is replaced writes to the new one."""
+        put(backend, "a", b"x")
+
+        def write(mark: int) -> None:
+            for _ in range(50):
+                put(backend, "a", bytes([mark]))
+
+        threads = [threading.Thread(target=write, args=(mark,)) for mark in b"pqr"]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            with backend.rewriting("a") as rewriting, backend.writing("a") as size:
+                rewriting.append(backend.read("a", 0, size))
+                backend.replace("a", rewriting, size)
+        for thread in threads:
+            thread.join()
+        assert sorted(backend.read("a", 0, 1000)) == sorted(b"x" + b"pqr" * 50)
+
     def test_a_turn_is_exclusive(self, backend: Backend) -> None:
         """Many threads that append where their turn says they are lose nothing."""
 
@@ -243,4 +316,37 @@ def test_more_logs_than_descriptors(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             put(backend, f"s{number}", b"x")
             assert len(backend._files._files) <= 3
             assert backend.size(f"s{number}") == turn + 1
+    backend.close()
+
+
+def test_a_file_that_has_another_name_too_is_replaced_all_the_same(tmp_path: Path) -> None:
+    """A copy made of hard links keeps the old bytes; writers and readers follow the log's name."""
+    one, two = FileBackend(tmp_path / "store"), FileBackend(tmp_path / "store")
+    put(one, "a", b"one", b"two")
+    assert two.read("a", 0, 9) == b"onetwo"
+    (log,) = (tmp_path / "store" / "logs").rglob("*.log")
+    (tmp_path / "copy").hardlink_to(log)
+    with one.rewriting("a") as rewriting, one.writing("a") as size:
+        rewriting.append(b"12")
+        one.replace("a", rewriting, size)
+    put(two, "a", b"3")
+    assert one.read("a", 0, 9) == two.read("a", 0, 9) == b"123"
+    assert (tmp_path / "copy").read_bytes().rstrip(b"\0") == b"onetwo"
+    one.close()
+    two.close()
+
+
+def test_what_a_crash_left_of_a_rewriting_is_overwritten(tmp_path: Path) -> None:
+    """A left-over file is no log, is not listed, and goes with the next rewriting."""
+    backend = FileBackend(tmp_path / "store")
+    put(backend, "a", b"one")
+    (log,) = (tmp_path / "store" / "logs").rglob("*.log")
+    left = log.with_suffix(".new")
+    left.write_bytes(b"left over from a crash")
+    assert list(backend.logs()) == ["a"]
+    with backend.rewriting("a") as rewriting:
+        assert left.read_bytes() == b""
+        rewriting.append(b"1")
+    assert not left.exists()
+    assert backend.read("a", 0, 9) == b"one"
     backend.close()

@@ -392,7 +392,7 @@ def bombs() -> dict[str, bytes]:
 def test_a_decompression_bomb_does_not_go_off(bomb: str, size: int) -> None:
     """No forged body makes a load take more memory than the limit on states allows."""
     backend = MemoryBackend()
-    backend._logs["a"] = bytearray(claiming(bombs()[bomb], size))
+    backend.append("a", 0, claiming(bombs()[bomb], size))
     with EventStore(backend, model=dict, state_size_max=MIB) as store:
         store.list()
         tracemalloc.start()

@@ -99,7 +99,7 @@ def read_all(store: EventStore) -> None:
 def read_log(log: bytes) -> None:
     """Ask everything about a store whose only log is *log*."""
     backend = MemoryBackend()
-    backend._logs["a"] = bytearray(log)
+    backend.append("a", 0, log)
     with EventStore(backend, model=dict, state_size_max=2**20) as store:
         read_all(store)
 
@@ -361,7 +361,7 @@ def test_any_marks_are_taken_as_a_hint(
 def test_the_forged_log_is_otherwise_sound() -> None:
     """The log that the forgeries start from loads, so that what fails is what was forged."""
     backend = MemoryBackend()
-    backend._logs["a"] = bytearray(b"".join(FRAMES))
+    backend.append("a", 0, b"".join(FRAMES))
     with EventStore(backend, model=dict) as store:
         assert store.load("a") == {"id": "a", "n": [1, 2, 3]}
         assert store.load("a", at=1) == {"id": "a"}
@@ -374,7 +374,7 @@ def test_a_body_that_is_another_state_is_refused() -> None:
     state, other = b'{"id":"a","n":1}', b'{"id":"a","n":2}'
     for body, is_sound in ((state, True), (other, False)):
         backend = MemoryBackend()
-        backend._logs["a"] = bytearray(claiming(compress(body), len(state), state))
+        backend.append("a", 0, claiming(compress(body), len(state), state))
         with EventStore(backend, model=dict) as store:
             if is_sound:
                 assert store.load_bytes("a") == state
@@ -389,7 +389,7 @@ def test_a_frame_that_names_another_before_it_is_no_next_version() -> None:
     """Before a torn end, a frame whose `prev` is not the commit before it belongs to the tail."""
     forged = with_members(FRAMES[1], len(FRAMES[0]), prev="0" * 64)
     backend = MemoryBackend()
-    backend._logs["a"] = bytearray(FRAMES[0] + forged + b"torn")
+    backend.append("a", 0, FRAMES[0] + forged + b"torn")
     with EventStore(backend, model=dict) as store:
         assert store.load("a") == {"id": "a"}
         assert store.save({"id": "a", "n": 9}).version == 2

@@ -218,6 +218,35 @@ def reading(
                 yield f"{session}: gone after version {number}"
 
 
+@pytest.mark.parametrize("count", [12, pytest.param(150, marks=pytest.mark.slow)])
+def test_compactions_beside_readers_and_writers(tmp_path: Path, count: int) -> None:
+    """Logs are replaced again and again under readers and writers: no error, nothing lost."""
+    directory, sessions = tmp_path / "store", ["one", "two"]
+    with EventStore.open(directory, model=dict) as store:
+        for session in sessions:
+            store.save({"id": session, "said": []})
+    writers = [Worker("grow", directory, f"w{n}", count, *sessions) for n in range(3)]
+    others = [Worker("compact", directory, f"c{n}", 3 * count, *sessions) for n in range(2)]
+    workers, stop = writers + others, threading.Event()
+    with running(workers), ThreadPoolExecutor(len(workers) + 2) as pool:
+        readers = [
+            pool.submit(lambda s=session: list(reading(directory, writers, s, stop)))
+            for session in sessions
+        ]
+        followed = [pool.submit(worker.follow) for worker in workers]
+        try:
+            for future in followed:
+                future.result()
+        finally:
+            stop.set()
+        complaints = [complaint for reader in readers for complaint in reader.result()]
+    assert not complaints, complaints[:5]
+    assert [worker.end() for worker in workers] == [0] * len(workers)
+    acks = merged(writers)
+    assert len(acks) == 3 * count * len(sessions)
+    check(directory, acks, exactly=False)
+
+
 def test_readers_see_only_what_was_saved(tmp_path: Path) -> None:
     """Readers during the race see every acknowledged version or a later one, never half of one."""
     directory = tmp_path / "store"

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from eventstore import ConflictError, EventStore, Version
+from eventstore import compact as compact_room
+from eventstore.address import address_of
 
 
 def state_of(session: str, name: str, number: int) -> dict[str, object]:
@@ -66,6 +68,38 @@ def count_up(store: EventStore, name: str, count: int, sessions: list[str]) -> N
                 break
 
 
+def grow(store: EventStore, name: str, count: int, sessions: list[str]) -> None:
+    """Say one more thing in each session *count* times, whoever else does; read back at once."""
+    for number in range(count):
+        for session in sessions:
+            now = store.load(session) or {"id": session, "said": []}
+            said = [*now["said"], state_of(session, name, number)]
+            version = store.save({"id": session, "said": said})
+            say(version)
+            state = store.load_bytes(session, at=version)
+            assert state is not None and address_of(state) == version.address, version
+            history = [v.version for v in store.history(session)]
+            assert history == list(range(history[0], 0, -1)), history
+
+
+def compact(store: EventStore, name: str, count: int, sessions: list[str]) -> None:
+    """Compact until every session has *count* saves; say what each compaction left."""
+    # Any gain is worth it, so that logs are replaced all the time.
+    compact_room._GAIN_MIN, compact_room._GAIN_SHIFT = 0, 63
+    changed = 0
+    while True:
+        report = store.compact(actor=name)
+        for log in report.logs:
+            if log.error is not None:
+                raise log.error
+            changed += log.is_changed
+        kinds = [[v.kind for v in store.history(session)] for session in sessions]
+        if all(found.count("save") >= count for found in kinds):
+            assert changed
+            assert sum(found.count("compact") for found in kinds) >= changed
+            return
+
+
 def found(directory: Path, name: str) -> None:
     """Open the stores whose directories are given line by line, as soon as each is given."""
     for line in sys.stdin:
@@ -78,6 +112,8 @@ WORK: dict[str, Callable[[EventStore, str, int, list[str]], None]] = {
     "save": save,
     "save-and-list": save_and_list,
     "count-up": count_up,
+    "grow": grow,
+    "compact": compact,
 }
 
 

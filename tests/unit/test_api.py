@@ -10,7 +10,8 @@ import pytest
 import eventstore
 from eventstore import AsyncEventStore, EventStore, EventStoreError, SessionStore
 
-NAMES = """ArtifactStore AsyncEventStore BackendError ConflictError CorruptError DurabilityError
+NAMES = """ArtifactStore AsyncEventStore BackendError CompactReport CompactedLog ConflictError
+CorruptError DurabilityError
 ErasedError EventStore EventStoreError HeldError InvalidInputError Message Page PartVersion
 RunRecord SessionConfig SessionData SessionInfo SessionStore StoreStats ToolArtifact TraceEvent
 UnsupportedError VerificationReport Version"""
@@ -37,6 +38,7 @@ METHODS = {
     "exists": "id",
     "delete": "id, *, actor, note, expected",
     "undelete": "id, *, actor, note",
+    "compact": "ids, *, dry_run, keep_last, keep_days, then, actor, note, progress",
     "sessions": "*, order_by, limit, after, parent, state, updated_since, deleted",
     "history": "id, part",
     "version": "id, at",

@@ -322,6 +322,11 @@ class Chain:
         states = [version.parts.get("session") for version in log.versions]
         assert states == self.states + self.states[-1:] * bool(frame)
 
+    def reads_last(self, state: bytes, frame: bytes) -> None:
+        """Check that the reader makes a state of a frame at the end."""
+        log = second_reader.read_log(self.data + frame)
+        assert log.torn is None and log.versions[-1].parts == {"session": state}
+
     def refuses(self, frame: bytes) -> None:
         """Check that the reader refuses a frame at the end."""
         with pytest.raises(second_reader.Unreadable):
@@ -398,6 +403,37 @@ def test_deltas_behind_a_reference() -> None:
         b'["ab"]', same, chain.piece(same, restart=True), 2, previous=len(chain.data) - at
     )
     chain.refuses(wrong)
+
+
+def test_dropped_states() -> None:
+    """A dropped state has an address and no bytes, and the next delta leads over it."""
+    chain = Chain(b'["abcd"]')
+    at, state = len(chain.data), b'["abcd!"]'
+    address = blake3(state).digest()
+    part = {"c": blake3(address, key=SALT).hexdigest(), "size": len(state)}
+    commit = commit_after(chain.log, kind="save", parts={"session": part})
+
+    def dropped(*numbers: int, codec: int = 0, address: bytes = address) -> bytes:
+        rest = bytes([4, codec]) + address + b"".join(map(leb, numbers))
+        return seal(at, 2, commit, b"\0\1\7session" + rest)
+
+    for wrong in (
+        dropped(at, at, 0, 0, 0),
+        dropped(0, 0, 0, 0, 0),
+        dropped(0, at, 1, 0, 0),
+        dropped(0, at, 0, 0, 9),
+        dropped(0, at, 0, 0, 0, codec=1),
+        dropped(0, at, 0, 0, 0, address=blake3(b"[]").digest()),
+    ):
+        chain.refuses(wrong)
+    chain.append(dropped(0, at, 0, 0, 0))
+    chain.states.append(None)
+    chain.reads()
+    delta = spell((0, 6, b"?"), (0, 2, b""))
+    body = chain.piece(delta, restart=True)
+    chain.reads_last(b'["abcd?"]', chain.frame(b'["abcd?"]', delta, body, 2))
+    over = chain.frame(b'["abcd?"]', delta, body, 2, previous=len(chain.data) - at)
+    chain.refuses(over)
 
 
 def test_wrong_deltas_are_refused() -> None:
