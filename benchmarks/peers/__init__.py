@@ -1,0 +1,69 @@
+"""The peers, by name; each is imported only when it is wanted, because its package may be absent.
+
+Names are what `--peers` takes and what results are kept under.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+from benchmarks.peer import MissingError, Peer
+
+OURS, OURS_DICT, OURS_GROUP = "eventstore", "eventstore-dict", "eventstore-group"
+FILE, FILE_DICT = "file", "file-dict"
+FLOOR, FLOOR_ZEROED = "floor", "floor-zeroed"
+
+PLACES = {
+    OURS: "benchmarks.peers.ours:Ours",
+    OURS_DICT: "benchmarks.peers.ours:OursDict",
+    OURS_GROUP: "benchmarks.peers.ours:OursGroup",
+    FLOOR: "benchmarks.peers.floor:Floor",
+    FLOOR_ZEROED: "benchmarks.peers.floor:ZeroedFloor",
+    FILE: "benchmarks.peers.file_store:FileStore",
+    FILE_DICT: "benchmarks.peers.file_store:FileStoreDict",
+    "file-versions": "benchmarks.peers.file_store:FileVersions",
+    "sqlite": "benchmarks.peers.sqlite_rows:SqliteRows",
+    "lmdb": "benchmarks.peers.key_values:Lmdb",
+    "rocksdb": "benchmarks.peers.key_values:RocksDb",
+    "zodb": "benchmarks.peers.zodb_storage:ZodbStorage",
+    "git": "benchmarks.peers.git_repository:GitRepository",
+    "eventsourcing": "benchmarks.peers.event_sourcing:EventSourcing",
+    "openai-agents": "benchmarks.peers.openai_agents:OpenAiAgents",
+    "google-adk": "benchmarks.peers.google_adk:GoogleAdk",
+    "langgraph-sqlite": "benchmarks.peers.langgraph_savers:LangGraphSqlite",
+    "langgraph-sqlite-delta": "benchmarks.peers.langgraph_savers:LangGraphSqliteDelta",
+    "langgraph-postgres": "benchmarks.peers.langgraph_savers:LangGraphPostgres",
+    "langgraph-postgres-delta": "benchmarks.peers.langgraph_savers:LangGraphPostgresDelta",
+}
+"""Module and class of each peer."""
+
+NAMES = tuple(PLACES)
+OWN = (OURS, OURS_DICT, OURS_GROUP)
+
+
+def peer_class(name: str) -> type[Peer]:
+    """Return the class of a peer; raise `MissingError` saying what is not installed."""
+    if name not in PLACES:
+        raise MissingError(f"no peer is called {name!r}; there are {', '.join(NAMES)}")
+    module, _, attribute = PLACES[name].partition(":")
+    try:
+        found: type[Peer] = getattr(import_module(module), attribute)
+        for distribution in found.distributions:
+            version(distribution)
+    except ImportError as error:
+        what = error.name if isinstance(error, PackageNotFoundError) else error
+        raise MissingError(f"not installed: {what}") from error
+    return found
+
+
+def versions_of(names: tuple[str, ...]) -> dict[str, str]:
+    """Return the version of every distribution that some peers need and that is installed."""
+    found = {}
+    for name in names:
+        try:
+            for distribution in peer_class(name).distributions:
+                found[distribution] = version(distribution)
+        except MissingError:
+            continue
+    return found
