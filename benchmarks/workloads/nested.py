@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,22 @@ class _OursRuns(Ours):
         self.store.save_run_records(turn.id, turn.model)
 
     def load(self, id: str, number: int | None = None) -> Any:
-        """Load the part, as the document that the other peers have."""
+        """Load the part."""
         records = self.store.load_run_records(id)
         assert records is not None, "the part was saved"
-        return {"id": id, "run_records": [record.model_dump(mode="json") for record in records]}
+        return _LoadedRuns(id, records)
+
+
+@dataclass(frozen=True)
+class _LoadedRuns:
+    """Run records that were loaded, to be compared with a document once the clock stands still."""
+
+    id: str
+    records: tuple[RunRecord, ...]
+
+    def model_dump(self, *, mode: str) -> dict[str, Any]:
+        """Return the document that the other peers have."""
+        return {"id": self.id, "run_records": [r.model_dump(mode=mode) for r in self.records]}
 
 
 class _Runs:
