@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -110,6 +111,7 @@ def _run(options: argparse.Namespace, names: tuple[str, ...]) -> int:
 def _run_one(context: Context, results: Results, name: str) -> bool:
     """Run one workload and keep what it found; whether all went well."""
     start = time.monotonic()
+    load = [round(os.getloadavg()[0], 1)]
     context.failed.clear()
     context.left.clear()
     module = workloads.workload(name)
@@ -130,7 +132,8 @@ def _run_one(context: Context, results: Results, name: str) -> bool:
         "skipped": context.missing,
     }
     failures = context.failed | context.left
-    results.put(name, seconds=seconds, failures=failures, found=found)
+    load.append(round(os.getloadavg()[0], 1))
+    results.put(name, seconds=seconds, load=load, failures=failures, found=found)
     print(f"== {name}: {seconds} s", flush=True)
     return not context.failed
 

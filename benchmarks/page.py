@@ -45,7 +45,10 @@ def filled(text: str, results: dict[str, Any]) -> str:
 
 def _machine(results: dict[str, Any]) -> list[str]:
     """Return what the results were measured on and with."""
-    facts = results["machine"] | {"durability": results["durability"]} | results["versions"]
+    loads = [load for one in results["workloads"].values() for load in one.get("load", ())]
+    busy = {"load_average": f"{min(loads)} to {max(loads)}"} if loads else {}
+    durability = {"durability": results["durability"]}
+    facts = results["machine"] | busy | durability | results["versions"]
     return _rows(["what", "value"], [[name, str(value)] for name, value in facts.items()])
 
 

@@ -105,11 +105,11 @@ def _of_stages(found: dict[str, Any]) -> str:
     """Draw where a save of models goes, in percent."""
     shares = found["given"][OURS]["share"]
     rows = [
-        Bar(stage, max(middle * 100, 0.01), max(low * 100, 0.01), max(high * 100, 0.01), True)
+        Bar(stage, middle * 100, low * 100, high * 100, is_marked=True)
         for stage, (low, middle, high) in ((s, shares[s]) for s in (*STAGES, REST))
     ]
     title = f"Where a save of models goes at {found['turns']} turns"
-    return svg.bars(title, "percent of a save, median and quartiles", rows)
+    return svg.shares(title, "percent of a save, median and quartiles", rows)
 
 
 def _whole(found: dict[str, Any]) -> str:

@@ -1,7 +1,8 @@
-"""SVG: two kinds of charts, written as text that is the same for the same numbers.
+"""SVG: three kinds of charts, written as text that is the same for the same numbers.
 
 Bars are ratios on a logarithmic scale that start at 1, so that better and worse lie on different
-sides; lines are ratios by a size, both scales logarithmic.
+sides; shares are bars on a linear scale from 0 to 100; lines are ratios by a size, both scales
+logarithmic.
 """
 
 from __future__ import annotations
@@ -33,26 +34,44 @@ class Bar:
 
 def bars(title: str, subtitle: str, rows: Sequence[Bar]) -> str:
     """Return a chart of horizontal bars that start at 1."""
-    scale = _Scale([v for r in rows for v in (r.value, r.low, r.high)] + [1.0], _LEFT, _WIDTH)
+    values = [value for row in rows for value in (row.value, row.low, row.high)]
+    return _bars(title, subtitle, rows, _Scale([*values, 1.0], _LEFT, _WIDTH), 1.0)
+
+
+def shares(title: str, subtitle: str, rows: Sequence[Bar]) -> str:
+    """Return a chart of horizontal bars of percents."""
+    return _bars(title, subtitle, rows, _Percent(_LEFT, _WIDTH), 0.0)
+
+
+def _bars(
+    title: str, subtitle: str, rows: Sequence[Bar], scale: _Scale | _Percent, base: float
+) -> str:
+    """Return a chart of horizontal bars that start at *base*."""
     bottom = _TOP + _ROW * len(rows)
-    parts = [_header(title, subtitle, bottom + 34), *scale.grid(_TOP, bottom)]
+    parts = [_header(title, subtitle, bottom + 34)]
+    for tick in scale.ticks():
+        x = scale.at(tick)
+        parts.append(_line(x, x, _TOP, bottom, _GRID))
+        parts.append(_label(x, bottom + 18, f"{tick:g}", "middle"))
     for index, row in enumerate(rows):
-        y = _TOP + index * _ROW + 4
-        one, end = sorted((scale.at(1.0), scale.at(row.value)))
-        fill = _OURS if row.is_marked else _THEIRS
-        middle = y + 12
-        weight = " font-weight='600'" if row.is_marked else ""
-        parts += [
-            f"<text x='{_LEFT - 10}' y='{middle}' text-anchor='end' fill='{_INK}'{weight}>"
-            f"{escape(row.name)}</text>",
-            f"<rect x='{one:.1f}' y='{y}' width='{max(end - one, 1):.1f}' height='16' "
-            f"fill='{fill}' rx='2'/>",
-            f"<line x1='{scale.at(row.low):.1f}' x2='{scale.at(row.high):.1f}' y1='{y + 8}' "
-            f"y2='{y + 8}' stroke='{_INK}' stroke-width='1.5'/>",
-            f"<text x='{_LEFT + _WIDTH + 12}' y='{middle}' fill='{_INK}'>{row.value:.3g}</text>",
-        ]
-    parts.append(_line(scale.at(1.0), scale.at(1.0), _TOP, bottom, _INK))
+        parts += _bar(row, scale, base, _TOP + index * _ROW + 4)
+    parts.append(_line(scale.at(base), scale.at(base), _TOP, bottom, _INK))
     return _joined(parts)
+
+
+def _bar(row: Bar, scale: _Scale | _Percent, base: float, y: float) -> list[str]:
+    """Return a bar with its name, its quartiles and its value."""
+    start, end = sorted((scale.at(base), scale.at(row.value)))
+    fill, weight = (_OURS, " font-weight='600'") if row.is_marked else (_THEIRS, "")
+    return [
+        f"<text x='{_LEFT - 10}' y='{y + 12}' text-anchor='end' fill='{_INK}'{weight}>"
+        f"{escape(row.name)}</text>",
+        f"<rect x='{start:.1f}' y='{y}' width='{max(end - start, 1):.1f}' height='16' "
+        f"fill='{fill}' rx='2'/>",
+        f"<line x1='{scale.at(row.low):.1f}' x2='{scale.at(row.high):.1f}' y1='{y + 8}' "
+        f"y2='{y + 8}' stroke='{_INK}' stroke-width='1.5'/>",
+        f"<text x='{_LEFT + _WIDTH + 12}' y='{y + 12}' fill='{_INK}'>{row.value:.3g}</text>",
+    ]
 
 
 def lines(
@@ -92,7 +111,9 @@ def lines(
 class _Scale:
     """A logarithmic scale over some values, laid over so many pixels."""
 
-    def __init__(self, values: Sequence[float], start: float, size: float, pad: float = 1.15):
+    def __init__(
+        self, values: Sequence[float], start: float, size: float, pad: float = 1.15
+    ) -> None:
         """Cover all values, and a little more."""
         positive = [value for value in values if value > 0]
         self._low = math.log10(min(positive) / pad)
@@ -113,14 +134,21 @@ class _Scale:
         ticks = [step * 10.0**power for power in powers for step in steps]
         return [tick for tick in ticks if self._low <= math.log10(tick) <= self._high]
 
-    def grid(self, top: float, bottom: float) -> list[str]:
-        """Return vertical lines with labels below."""
-        parts = []
-        for tick in self.ticks():
-            x = self.at(tick)
-            parts.append(_line(x, x, top, bottom, _GRID))
-            parts.append(_label(x, bottom + 18, f"{tick:g}", "middle"))
-        return parts
+
+class _Percent:
+    """A linear scale from 0 to 100, laid over so many pixels."""
+
+    def __init__(self, start: float, size: float) -> None:
+        """Begin at a pixel."""
+        self._start, self._size = start, size
+
+    def at(self, value: float) -> float:
+        """Return where a value is."""
+        return self._start + self._size * value / 100
+
+    def ticks(self) -> list[float]:
+        """Return the values to label."""
+        return [0, 20, 40, 60, 80, 100]
 
 
 def _spread(ends: list[tuple[float, str]], gap: float = 15) -> dict[str, float]:
