@@ -10,6 +10,7 @@ import contextlib
 import gc
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,14 +32,16 @@ def save_in_rounds(
     turns: Iterable[Turn],
     *,
     joining: dict[str, int] | None = None,
+    spent: Counter[str] | None = None,
 ) -> dict[str, Times]:
     """Save every turn with every peer and return the times.
 
     *joining* says with which turn a peer joins, if not with the first. It then saves all there is
-    at once, which does not count. A peer that takes too long for all saves leaves.
+    at once, which does not count. A peer that takes too long leaves; *spent* is the time that peers
+    have taken before.
     """
     times: dict[str, Times] = {peer.name: {} for peer in peers}
-    spent = dict.fromkeys(times, 0)
+    spent = Counter() if spent is None else spent
     enough = context.sizes.save_seconds * 1e9
     first = joining or {}
     for turn in turns:

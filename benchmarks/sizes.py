@@ -12,8 +12,8 @@ class Sizes:
     turns: tuple[int, ...] = (10, 100, 500, 2000)
     whole_max: int = 500
     """In longer sessions, peers that serialise all of the state join late or not at all."""
-    save_seconds: float = 60.0
-    """A peer whose saves of one session have taken so long leaves."""
+    save_seconds: float = 45.0
+    """A peer whose saves of one session, or of all real ones, have taken so long leaves."""
     grown: int = 500
     """Turns of the session that *history*, *reopen*, *stages* and the figures ask of."""
     long: int = 2000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,11 @@ def run(context: Context) -> dict[str, Any]:
     if not replays:
         return {"skipped": "the folder of real sessions is not here"}
     times: dict[str, Times] = {}
+    spent: Counter[str] = Counter()
     with context.scratch("real") as folder:
         with context.opened(folder, _is_wanted) as peers:
             for index, replay in enumerate(replays):
-                found = _replayed(context, peers, replay)
+                found = _replayed(context, peers, replay, spent)
                 for name, own in found.items():
                     shifted = {index * _ROUND + number: time for number, time in own.items()}
                     times.setdefault(name, {}).update(shifted)
@@ -42,7 +44,7 @@ def run(context: Context) -> dict[str, Any]:
         "save": {
             name: microseconds(own) | {"ours_to_it": ratio(times[OURS_DICT], own)}
             for name, own in times.items()
-            if own
+            if own and name not in context.left
         },
         "bytes": sizes,
         "last_bytes": sum(replay.last_size for replay in replays),
@@ -74,10 +76,12 @@ def _is_wanted(kind: type[Peer]) -> bool:
     return not (kind.takes_model or kind.is_for_threads or kind.keeps == "nothing")
 
 
-def _replayed(context: Context, peers: list[Peer], replay: Replay) -> dict[str, Times]:
+def _replayed(
+    context: Context, peers: list[Peer], replay: Replay, spent: Counter[str]
+) -> dict[str, Times]:
     """Save all states of one session and check the last; lists of messages can only grow."""
     able = peers if replay.only_grows else [peer for peer in peers if peer.is_general]
-    times = save_in_rounds(context, context.sound(able), replay.turns())
+    times = save_in_rounds(context, context.sound(able), replay.turns(), spent=spent)
     last = replay.expected(len(replay.states) - 1)
     for peer in context.sound(able):
         with context.trying(peer):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,17 @@ def test_a_peer_that_loses_something_is_out(
     assert only.failed.keys() == {"forgetful"}
     assert "WrongAnswerError" in only.failed["forgetful"]
     assert any("FAILED forgetful" in line for line in said)
+
+
+@pytest.mark.parametrize("name", ["grow", "real"])
+def test_a_peer_that_is_too_slow_leaves(context: Context, said: list[str], name: str) -> None:
+    """A run does not wait for the slowest: who has taken too long is named and in no table."""
+    hurried = replace(context, sizes=replace(TINY, save_seconds=0.0))
+    found = workloads.workload(name).run(hurried)
+    last = found["8"] if name == "grow" else found
+    assert set(last["save"]) <= {OURS, OURS_DICT}
+    assert any("sqlite too slow" in line for line in said)
+    assert not hurried.failed
 
 
 def test_a_peer_that_mixes_up_versions_is_out(
