@@ -58,6 +58,11 @@ class Peer(ABC):
     def close(self) -> None:
         """Give everything back; what was saved stays in the folder."""
 
+    @classmethod
+    def services(cls) -> dict[str, str]:
+        """Return the versions of programs that it needs besides its distributions."""
+        return {}
+
     def size(self, folder: Path) -> int:
         """Return the bytes on disk of a peer that was closed."""
         return bytes_below(folder)

@@ -58,12 +58,12 @@ def peer_class(name: str) -> type[Peer]:
 
 
 def versions_of(names: tuple[str, ...]) -> dict[str, str]:
-    """Return the version of every distribution that some peers need and that is installed."""
+    """Return the version of everything that some peers need and that is installed."""
     found = {}
     for name in names:
         try:
-            for distribution in peer_class(name).distributions:
-                found[distribution] = version(distribution)
+            kind = peer_class(name)
+            found |= {each: version(each) for each in kind.distributions} | kind.services()
         except MissingError:
             continue
     return found

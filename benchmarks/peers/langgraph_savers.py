@@ -20,7 +20,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import StateGraph
 
 from benchmarks.peer import Peer
-from benchmarks.peers.postgres_server import PostgresServer
+from benchmarks.peers.postgres_server import PostgresServer, server_version
 from benchmarks.turns import Turn
 
 
@@ -120,6 +120,11 @@ class LangGraphPostgres(_LangGraph):
             row = connection.execute("SELECT pg_database_size(current_database()) AS size")
             self._size = row.fetchone()["size"] - self._server.empty_size
         self._server.stop()
+
+    @classmethod
+    def services(cls) -> dict[str, str]:
+        """Return the version of the server."""
+        return {"postgresql": server_version()}
 
     def size(self, folder: Path) -> int:
         """Return what the database grew by, without the write-ahead log."""

@@ -75,6 +75,13 @@ class PostgresServer:
                 raise MissingError(f"{program} failed: {said.read()[-500:]}")
 
 
+def server_version() -> str:
+    """Return the version of the server that would be started."""
+    command = [str(_programs() / "postgres"), "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.split()[2]
+
+
 def _programs() -> Path:
     """Return the folder with PostgreSQL's programs, which need not be on the path."""
     found = shutil.which("initdb")
