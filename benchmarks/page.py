@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import FLOOR, NAMES, OURS, OURS_DICT
 from benchmarks.quartiles import shown
+from benchmarks.sizes import QUICK
 from benchmarks.stages import REST, STAGES
 
 _PLACE = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.S)
+_QUICK = json.loads(json.dumps(asdict(QUICK)))
 _MET = {True: "yes", False: "no", None: ""}
 
 
@@ -47,8 +50,10 @@ def _machine(results: dict[str, Any]) -> list[str]:
     """Return what the results were measured on and with."""
     loads = [load for one in results["workloads"].values() for load in one.get("load", ())]
     busy = {"load_average": f"{min(loads)} to {max(loads)}"} if loads else {}
+    small = [n for n, one in results["workloads"].items() if one["stamp"]["sizes"] == _QUICK]
+    sizes = {"small, with --quick": ", ".join(small)} if small else {}
     durability = {"durability": results["durability"]}
-    facts = results["machine"] | busy | durability | results["versions"]
+    facts = results["machine"] | busy | sizes | durability | results["versions"]
     return _rows(["what", "value"], [[name, str(value)] for name, value in facts.items()])
 
 
