@@ -221,4 +221,7 @@ class Log(LogReader):
         end = 0 if head is None else head.end
         if end < size:
             self._backend.cut(self.session, end)
+        if head is not None:
+            # A sound frame at the end of a log is taken to prove that all before it is durable.
+            self._settle(head)
         return head

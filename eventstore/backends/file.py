@@ -45,7 +45,7 @@ class FileBackend(Backend):
         Raises `BackendError` where the directory cannot be used or locks do not work.
         """
         self.fs: FileSystem = fs or OsFileSystem()
-        self.directory: Path = Path(os.path.abspath(directory))
+        self.directory: Path | None = Path(os.path.abspath(directory))
         self._mode = durability
         self._layout = FileLayout(self.fs, self.directory)
         self._layout.open(create=create)
@@ -89,7 +89,7 @@ class FileBackend(Backend):
                             return
                     finally:
                         file.locked = False
-                        self.fs.unlock(file.fd)
+                        self._unlock(log, file)
             # While this waited, another file took the log's name.
 
     def append(self, log: str, position: int, frame: bytes) -> None:
@@ -179,6 +179,13 @@ class FileBackend(Backend):
             self.fs.lock(file.fd)
         except OSError as error:
             raise refused("lock", log, error) from error
+
+    def _unlock(self, log: str, file: LogFile) -> None:
+        """Release the lock; where that fails, closing the file releases it."""
+        try:
+            self.fs.unlock(file.fd)
+        except OSError:
+            self._files.drop(log, pages=False)
 
     def _check_repeat(self, log: str, file: LogFile, position: int, frame: bytes) -> None:
         """Raise `ConflictError` unless the log already ends with exactly this frame."""

@@ -7,6 +7,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ LOGS = "logs"
 LOST = "lost+found"
 FORMAT_VERSION = 1
 
+_DRAFT = ".format.json.new"
 _FORMAT_SIZE_MAX = 64 * 1024
 _HEAD_SIZE_MAX = HEADER_SIZE + 2 * 65535
 
@@ -70,7 +72,7 @@ class FileLayout:
         self._checked.add(path)
 
     def sync_entry(self, log: str) -> None:
-        """Make the name of a log durable, up to the root of the store."""
+        """Make the name of a log durable, up to that of the store itself."""
         path = self.path_of(log).parent
         try:
             self._fs.sync_directory(path)
@@ -79,11 +81,25 @@ class FileLayout:
                     # One sync makes every name now in the directory durable.
                     names = self._fs.names(path.parent)
                     self._fs.sync_directory(path.parent)
+                    self._sync_root()
                     self._durable.update(path.parent / name for name in names)
         except OSError as error:
             raise BackendError(
                 f"cannot sync the directory of a log: {error.strerror or error}", session=log
             ) from error
+
+    def _sync_root(self) -> None:
+        """Once: make the names in the store's directory durable, and its own.
+
+        Whoever founded the store may have been killed before that.
+        """
+        if self.directory in self._durable:
+            return
+        self._fs.sync_directory(self.directory)
+        # A parent that may not be read is not where this user founded a store.
+        with suppress(PermissionError):
+            self._fs.sync_directory(self.directory.parent)
+        self._durable.add(self.directory)
 
     def sessions(self) -> Iterator[str]:
         """Yield the session of every log file; whatever else lies there is passed over."""
@@ -158,7 +174,7 @@ class FileLayout:
         path = self.directory / FORMAT
         if self._fs.status_at(path) is None:
             names = self._fs.names(self.directory)
-            if not create or set(names) - {FORMAT, LOGS}:
+            if not create or set(names) - {FORMAT, LOGS, _DRAFT}:
                 raise InvalidInputError(
                     f"{str(self.directory)!r} is not a store: it has no {FORMAT}",
                     field="location",
@@ -188,8 +204,8 @@ class FileLayout:
             data = self._fs.read_at(fd, _FORMAT_SIZE_MAX, 0)
         finally:
             self._fs.close(fd)
-        if _is_torn(data):
-            raise FileNotFoundError(FORMAT)
+        if not data.strip(b"\0"):
+            raise FileNotFoundError(FORMAT)  # A torn founding: nobody has saved anything yet.
         try:
             record = json.loads(data)
         except (ValueError, RecursionError):
@@ -199,22 +215,31 @@ class FileLayout:
     def _found(self, path: Path) -> dict[str, Any]:
         """Make the directory a store, together with whoever else is doing so right now."""
         self._fs.make_directory(self.directory / LOGS)
-        fd = self._fs.open(path, write=True, create=True)
+        draft = path.with_name(_DRAFT)
+        fd = self._fs.open(draft, write=True, create=True)
         try:
             self._fs.lock(fd)
-            if _is_torn(self._fs.read_at(fd, _FORMAT_SIZE_MAX, 0)):
-                self._fs.truncate(fd, 0)
-                record = {
-                    "format": "eventstore",
-                    "version": FORMAT_VERSION,
-                    "store": secrets.token_hex(16),
-                }
-                self._fs.write_at(fd, json.dumps(record).encode() + b"\n", 0)
-                self._fs.sync_data(fd)
-                self._fs.sync_directory(self.directory)
+            with suppress(FileNotFoundError):
+                record = self._read_format(path)  # Somebody else was faster.
+                self._remove_draft(draft, fd)
+                return record
+            record = {"format": "eventstore", "version": FORMAT_VERSION}
+            record["store"] = secrets.token_hex(16)
+            self._fs.truncate(fd, 0)
+            self._fs.write_at(fd, json.dumps(record).encode() + b"\n", 0)
+            self._fs.sync_data(fd)
+            # Named when its bytes are durable, so that no crash leaves half of it.
+            self._fs.rename(draft, path)
+            self._fs.sync_directory(self.directory)
         finally:
             self._fs.close(fd)
-        return self._read_format(path)
+        return record
+
+    def _remove_draft(self, draft: Path, fd: int) -> None:
+        """Remove a draft that nobody needs, if it still has that name."""
+        status = self._fs.status_at(draft)
+        if status is not None and status.st_ino == self._fs.status(fd).st_ino:
+            self._fs.remove(draft)
 
     def _check_logs(self) -> None:
         """Make sure of a real directory of logs; some ways of copying a store drop an empty one."""
@@ -266,11 +291,3 @@ class FileLayout:
         except (CorruptError, UnsupportedError):
             return None
         return table.genesis.session if table.genesis else None
-
-
-def _is_torn(data: bytes) -> bool:
-    """Whether *data* is what a power cut leaves of a `format.json` that was being written: no byte.
-
-    Nobody has saved anything in such a store, for that file is durable before a store is open.
-    """
-    return not data.strip(b"\0")

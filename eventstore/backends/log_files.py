@@ -6,6 +6,7 @@ import errno
 import logging
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from itertools import count, islice
 from types import TracebackType
 
@@ -88,7 +89,7 @@ class LogFiles:
         self._files: OrderedDict[str, LogFile] = OrderedDict()
         self._epochs = count(1)
         for file in replacing._files.values() if replacing else ():
-            fs.close(file.fd)
+            _shut(fs, file)
 
     def held(self, log: str, *, create: bool = False) -> Held:
         """Give the open file of *log*, kept open meanwhile, or None if there is none."""
@@ -110,7 +111,7 @@ class LogFiles:
             if pages:
                 self._fs.forget_pages(file.fd)
             if not file.users:
-                self._fs.close(file.fd)
+                _shut(self._fs, file)
 
     def close(self) -> None:
         """Close every file, those in use as soon as they are given back."""
@@ -129,7 +130,7 @@ class LogFiles:
                 del self._files[log]
                 file.dropped = True
                 if not file.users:
-                    self._fs.close(file.fd)
+                    _shut(self._fs, file)
                 file = None
             if file is None:
                 file = self._open(log, create)
@@ -152,7 +153,7 @@ class LogFiles:
         with self._guard:
             file.users -= 1
             if file.dropped and not file.users:
-                self._fs.close(file.fd)
+                _shut(self._fs, file)
 
     def _make_room(self) -> None:
         """Close idle files beyond the limit, the longest idle first."""
@@ -171,7 +172,7 @@ class LogFiles:
         except OSError as error:
             _logger.info("space zeroed ahead of a log stays: %s", error.strerror)
         finally:
-            self._fs.close(file.fd)
+            _shut(self._fs, file)
 
     def _open(self, log: str, create: bool) -> LogFile | None:
         """Open for writing where that is allowed, else for reading."""
@@ -189,3 +190,9 @@ class LogFiles:
             return LogFile(self._fs, path, self._fs.open(path), writable=False)
         except OSError as error:
             raise refused("open the log", log, error) from error
+
+
+def _shut(fs: FileSystem, file: LogFile) -> None:
+    """Close a file: its descriptor is gone whatever is said, and what was promised was synced."""
+    with suppress(OSError):
+        fs.close(file.fd)

@@ -251,41 +251,6 @@ class BackendContract:
             thread.join()
         assert sorted(backend.read("a", 0, 1000)) == sorted(b"x" + b"pqr" * 50)
 
-    def test_a_turn_is_exclusive(self, backend: Backend) -> None:
-        """Many threads that append where their turn says they are lose nothing."""
-
-        def work(mark: int) -> None:
-            for _ in range(25):
-                put(backend, "a", bytes([mark]))
-
-        threads = [threading.Thread(target=work, args=(mark,)) for mark in range(1, 5)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(backend.read("a", 0, 1000)) == sorted(list(range(1, 5)) * 25)
-
-    def test_a_turn_ends_with_an_error(self, backend: Backend) -> None:
-        """A writer that fails in its turn does not keep it."""
-        with pytest.raises(ZeroDivisionError), backend.writing("a"):
-            raise ZeroDivisionError
-        put(backend, "a", b"one")
-        assert backend.size("a") == 3
-
-    def test_writers_of_other_logs_do_not_wait(self, backend: Backend) -> None:
-        """A turn on one log leaves every other log free."""
-        with backend.writing("a") as first, backend.writing("b") as second:
-            backend.append("a", first, b"one")
-            backend.append("b", second, b"two")
-        assert (backend.size("a"), backend.size("b")) == (3, 3)
-
-    def test_readers_do_not_wait_for_writers(self, backend: Backend) -> None:
-        """A log can be read, sized and listed during somebody's turn."""
-        put(backend, "a", b"one")
-        with backend.writing("a"):
-            assert (backend.size("a"), backend.read("a", 0, 9)) == (3, b"one")
-            assert list(backend.logs()) == ["a"]
-
     def test_it_is_healthy_and_closes(self, backend: Backend) -> None:
         """A check of a sound medium passes; closing can be repeated."""
         backend.check()
