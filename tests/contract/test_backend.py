@@ -14,7 +14,6 @@ from eventstore.errors import ConflictError
 from eventstore.testing import SimBackend, SimDisk, SimFs
 from eventstore.testing.backend_contract import BackendContract, put
 
-
 MODES = {
     "file": "sync",
     "file group": "group",
