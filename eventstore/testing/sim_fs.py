@@ -42,7 +42,9 @@ class SimFs(SimProcess):
         return self._do("open", place, work, changes=create and self.disk.find(place) is None)
 
     def close(self, fd: int) -> None:
-        """Close; the descriptor is gone even when that fails."""
+        """Close; the descriptor is gone even when that fails, and with its process."""
+        if not self.alive:
+            return
         opened = self._opened(fd)
 
         def work() -> None:

@@ -24,19 +24,21 @@ class Attempt:
     """A change that somebody began to commit: it may be there, wholly and once, or not at all.
 
     `result` gives the states of the version it makes from those of all versions before, or None
-    where it makes none. `limit` is a version beyond which it cannot appear any more.
+    where it makes none. `limit` is a version beyond which it cannot appear any more, `number` the
+    only one that it may be.
     """
 
     kind: str
     result: Callable[[Sequence[States]], States | None]
     running: bool = True
     limit: int | None = None
+    number: int | None = None
 
     def makes(self, seen: Seen, before: Sequence[States]) -> bool:
         """Whether *seen*, behind *before*, is this change."""
         if self.kind != seen.kind or (self.limit is not None and seen.version > self.limit):
             return False
-        return self.result(before) == seen.states
+        return self.number in (None, seen.version) and self.result(before) == seen.states
 
 
 def saving(states: States) -> Attempt:

@@ -142,7 +142,7 @@ class Recovery:
                 known = self._sound[session, data[:end]] = read_session(store, session)
         except EventStoreError as error:
             return Outcome(self._readable(store, session), error)
-        key = (session, data[:end], not data[end:])
+        key = (session, data[:end], not data[end:].strip(b"\0"))
         if key in self._saved and zlib.crc32(data) % _SAVED_ONE_IN:
             return Outcome(known)
         self._saved.add(key)
