@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 from eventstore.fs import FileSystem
@@ -47,6 +46,7 @@ class LogFile:
     dropped: bool = False
     epoch: int = 0
     locked: bool = False
+    identity: tuple[int, int] | None = None
 
     def size(self) -> int:
         """Return where the log ends now, looking first where it ended before."""
@@ -65,14 +65,11 @@ class LogFile:
 
     def is_named(self) -> bool:
         """Whether the log's name still leads to this file; a replaced file may keep others."""
-        status = self.fs.status_at(self.path)
-        return status is not None and (status.st_dev, status.st_ino) == self._identity
-
-    @cached_property
-    def _identity(self) -> tuple[int, int]:
-        """What no other file has while this one is open."""
-        status = self.fs.status(self.fd)
-        return status.st_dev, status.st_ino
+        if self.identity is None:
+            status = self.fs.status(self.fd)
+            self.identity = status.st_dev, status.st_ino
+        named = self.fs.status_at(self.path)
+        return named is not None and (named.st_dev, named.st_ino) == self.identity
 
     def padded(self, frame: bytes) -> bytes:
         """Return *frame* with the zeros to write behind it, if it is time for some."""
