@@ -58,6 +58,11 @@ def undeleting() -> Attempt:
     )
 
 
+def compacting() -> Attempt:
+    """Return the attempt to repack a log, which changes no state."""
+    return Attempt("compact", lambda before: before[-1] if before else None)
+
+
 @dataclass
 class Promises:
     """What was promised of one session.

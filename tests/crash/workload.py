@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from eventstore import ConflictError, EventStoreError, InvalidInputError, Version
-from tests.crash.oracle import deleting, saving, undeleting
+from tests.crash.oracle import compacting, deleting, saving, undeleting
 from tests.crash.recovery import read_session
 
 if TYPE_CHECKING:
@@ -102,6 +102,19 @@ def undelete(world: World, process: Process, session: str) -> None:
     world.attempt(process, session, undeleting(), call, refusals=(InvalidInputError,))
 
 
+def compact(world: World, process: Process, session: str) -> None:
+    """Repack the log, if that gains anything."""
+    tag = f"compacter {world.number()}"
+
+    def call() -> Version | None:
+        (log,) = process.store.compact([session], actor=tag).logs
+        if log.error is not None:
+            raise log.error
+        return world.tagged(process, session, tag) if log.is_changed else None
+
+    world.attempt(process, session, compacting(), call, refusals=(InvalidInputError,))
+
+
 def read(world: World, process: Process, session: str) -> None:
     """Read every version; whoever was shown one must not lose it."""
     promises = world.promises[session]
@@ -130,6 +143,7 @@ OPERATIONS: dict[Operation, int] = {
     save_again: 1,
     delete: 2,
     undelete: 2,
+    compact: 2,
     read: 3,
     reopen: 2,
     kill: 1,
