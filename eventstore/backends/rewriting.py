@@ -7,7 +7,7 @@ and overwritten by the next rewriting of that log.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from eventstore.backends.layout import FileLayout
@@ -82,7 +82,8 @@ def rewriting_of(fs: FileSystem, layout: FileLayout, log: str) -> Iterator[FileR
         except OSError as error:
             raise refused("remove a rewriting of the log", log, error) from error
         finally:
-            fs.close(fd)
+            with suppress(OSError):  # The descriptor is gone, and what it was for is done.
+                fs.close(fd)
 
 
 def _locked(fs: FileSystem, path: Path) -> int:

@@ -107,6 +107,8 @@ def compact(world: World, process: Process, session: str) -> None:
     tag = f"compacter {world.number()}"
 
     def call() -> Version | None:
+        if next(process.store.history(session), None) is None:
+            return None  # All that is there may be a torn first save.
         (log,) = process.store.compact([session], actor=tag).logs
         if log.error is not None:
             raise log.error
