@@ -109,7 +109,8 @@ class Version:
     """One version of a session, as `save` and `history` return it.
 
     `parts` holds every live part at this version; `changed` marks those this commit wrote.
-    `time` is nanoseconds since the Unix epoch, `stored` the bytes of its frame in the log.
+    `time` is nanoseconds since the Unix epoch, `stored` the bytes of its frame in the log. `ref`
+    says what the commit refers to: the version that was restored, the log that was forked from.
     """
 
     session: str
@@ -123,6 +124,7 @@ class Version:
     actor: str | None = None
     note: str | None = None
     key: str | None = None
+    ref: Mapping[str, Any] | None = None
 
     @property
     def address(self) -> str | None:

@@ -48,7 +48,7 @@ class Change:
     """What a caller wants committed; `time` is nanoseconds since the epoch.
 
     `contents` are parts to write, `revived` parts to make current again from where they stand;
-    with `drop`, the parts in neither end with this version.
+    with `drop`, the parts in neither end with this version. `ref` is what the commit refers to.
     """
 
     kind: str

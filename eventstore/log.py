@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from eventstore.backend import Rewriting
 from eventstore.commit import Version
@@ -17,6 +18,7 @@ from eventstore.payload import SALT_SIZE, Genesis, PartEntry
 from eventstore.state import decode
 
 _LOG_ID_SIZE = 16
+_UNKNOWN: Any = object()
 
 Decision = Change | Version | None
 """What to do on a head: commit a change, or nothing, because a version is already it."""
@@ -24,6 +26,8 @@ Decision = Change | Version | None
 
 class Log(LogReader):
     """The log of one session, to be read and added to; safe to use from several threads."""
+
+    _origin: Any = _UNKNOWN
 
     def commit(self, decide: Callable[[Head | None], Decision]) -> Version | None:
         """Commit what *decide* returns for the head; durable once this returns.
@@ -91,7 +95,9 @@ class Log(LogReader):
         """Raise `ConflictError` unless *head* is version *expected*, or 0 and there is none."""
         actual = 0 if head is None else head.version
         gone = head is None or not head.parts
-        if expected != actual and not (expected == 0 and gone):
+        if expected == actual or (expected == 0 and gone):
+            return
+        if not 0 < expected < actual or not self._only_notes_since(expected):
             raise ConflictError(
                 f"expected version {expected}, but the newest is {actual}",
                 session=self.session,
@@ -99,6 +105,44 @@ class Log(LogReader):
                 actual=actual,
                 hint="load the session, apply the change again and save with expected= its version",
             )
+
+    @property
+    def id(self) -> str:
+        """The log's own id; empty for an empty log."""
+        head = self.head()
+        return "" if head is None else head.entry.commit.log
+
+    @property
+    def origin(self) -> Mapping[str, Any] | None:
+        """What the log was forked from, as its first commit says; None if nothing can be said.
+
+        For the index, which nobody trusts: the commit is not proven here.
+        """
+        with self._guard:
+            if self._origin is _UNKNOWN:
+                head = self.head()
+                if head is None:
+                    return None
+                self._origin = self._first_ref(head)
+            found: Mapping[str, Any] | None = self._origin
+            return found
+
+    def _first_ref(self, head: Head) -> Mapping[str, Any] | None:
+        """Return what the first commit refers to, if it is a fork."""
+        try:
+            entry = head.entry if head.version == 1 else self._frames.outline(0, head.genesis)
+        except CorruptError:
+            return None
+        return entry.commit.ref if entry.commit.kind == "fork" else None
+
+    def _only_notes_since(self, seq: int) -> bool:
+        """Whether nothing was committed after version *seq* that changed a state."""
+        for version in self.versions():
+            if version.version == seq:
+                return True
+            if version.kind not in ("note", "compact"):
+                return False
+        return False
 
     def _repeated(self, change: Change) -> Version | None:
         """Return the version that was committed under the key of *change*, if one was."""

@@ -68,6 +68,7 @@ class LogReader(LogEnd):
             actor=commit.actor,
             note=commit.note,
             key=commit.key,
+            ref=commit.ref,
         )
 
     def versions(self) -> Iterator[Version]:

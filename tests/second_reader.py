@@ -180,8 +180,27 @@ def read_frame(log: Log, at: int, frame: tuple) -> None:
     log.gone = log.live if commit["kind"] == "delete" else log.gone
     due = {"delete": {}, "undelete": log.gone}.get(commit["kind"], now)
     need(now == due, "the parts of a delete or an undelete")
+    read_ref(log, commit, {name: part.state for name, part in now.items()})
     log.live, parts = now, {name: part.state for name, part in now.items()}
     log.versions.append(Version(commit["seq"], commit_id, commit, parts))
+
+
+def read_ref(log: Log, commit: dict, states: dict) -> None:
+    """Check what a commit refers to (section 2)."""
+    kind, ref = commit["kind"], commit.get("ref") or {}
+    seq = ref.get("seq") if type(ref.get("seq")) is int else 0
+    if kind == "restore":
+        need(1 <= seq <= len(log.versions), "the version that is restored")
+        before = log.versions[seq - 1].parts
+        need(before.keys() == states.keys(), "the parts that are restored")
+        same = all(states[name] == state for name, state in before.items() if state is not None)
+        need(same, "the states that are restored")
+        need(commit["parts"].keys() == states.keys(), "the parts of a restore")
+    if kind == "fork" or (kind == "note" and ref):
+        known = re.fullmatch(HEX32, f'"{ref.get("log")}"')
+        need(seq and known and re.fullmatch(HEX64, f'"{ref.get("commit")}"'), "the other log")
+    need(kind != "fork" or commit["seq"] == 1, "a fork that is not the first")
+    need(kind != "note" or not commit["parts"], "a note that sets a part")
 
 
 def read_log(data: bytes) -> Log:

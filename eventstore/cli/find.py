@@ -31,10 +31,10 @@ def find_part(version: Version, part: str) -> PartVersion:
     if found is not None:
         return found
     session = shown_id(version.session)
-    if version.kind == "delete":
+    if not version.parts:
         raise ExitError(
             FAILED,
-            f"session {session} was deleted at version {version.version}; "
+            f"session {session} is deleted at version {version.version}; "
             f"undelete it, or name an earlier version",
         )
     present = ", ".join(version.parts) or "none"

@@ -119,7 +119,7 @@ def _row(name: str, value: str) -> str:
 
 def _version_text(version: Version, newest: Version) -> str:
     """Say which version this is, and when and how it came about."""
-    deleted = ", deleted since" if newest.kind == "delete" else ""
+    deleted = ", deleted since" if not newest.parts else ""
     return (
         f"{version.version} of {newest.version}{deleted}, "
         f"{version.kind} at {words.iso(version.saved_at)}"
