@@ -109,7 +109,7 @@ class Log(LogReader):
     @property
     def id(self) -> str:
         """The log's own id; empty for an empty log."""
-        head = self.head()
+        head = self._head or self.head()
         return "" if head is None else head.entry.commit.log
 
     @property
@@ -120,7 +120,7 @@ class Log(LogReader):
         """
         with self._guard:
             if self._origin is _UNKNOWN:
-                head = self.head()
+                head = self._head or self.head()
                 if head is None:
                     return None
                 self._origin = self._first_ref(head)

@@ -197,8 +197,8 @@ def read_ref(log: Log, commit: dict, states: dict) -> None:
         need(same, "the states that are restored")
         need(commit["parts"].keys() == states.keys(), "the parts of a restore")
     if kind == "fork" or (kind == "note" and ref):
-        known = re.fullmatch(HEX32, f'"{ref.get("log")}"')
-        need(seq and known and re.fullmatch(HEX64, f'"{ref.get("commit")}"'), "the other log")
+        named = re.fullmatch("[0-9a-f]{32} [0-9a-f]{64}", f"{ref.get('log')} {ref.get('commit')}")
+        need(seq and named, "the other log")
     need(kind != "fork" or commit["seq"] == 1, "a fork that is not the first")
     need(kind != "note" or not commit["parts"], "a note that sets a part")
 

@@ -180,9 +180,28 @@ def test_other_commits_are_refused(raw: bytes) -> None:
         second_reader.read_log(first(raw[:65_535]))
 
 
-def test_kinds_and_refs_are_not_judged() -> None:
+@pytest.mark.parametrize(
+    ("kind", "ref"),
+    [
+        ("restore", {}),
+        ("restore", {"seq": 1}),
+        ("restore", {"seq": True}),
+        ("fork", {"seq": 1}),
+        ("fork", {"log": "0" * 32, "seq": 0, "commit": "0" * 64}),
+        ("note", {"log": "0" * 32, "seq": 1, "commit": "0" * 64}),
+    ],
+)
+def test_refs_that_lead_nowhere_are_refused(kind: str, ref: dict[str, object]) -> None:
+    """A first commit restores nothing, a fork names its origin, and a note sets no part."""
+    said = f',"ref":{json.dumps(ref, separators=(",", ":"))}}}'.encode()
+    commit = COMMIT.replace(b'"save"', f'"{kind}"'.encode())[:-1] + said
+    with pytest.raises(second_reader.Unreadable):
+        second_reader.read_log(first(commit))
+
+
+def test_reserved_kinds_and_their_refs_are_not_judged() -> None:
     """A reader treats the reserved kinds like a save and keeps a ref that it does not know."""
-    for kind in ("restore", "fork", "erase", "hold", "release", "compact", "note"):
+    for kind in ("erase", "hold", "release", "compact"):
         commit = (
             COMMIT.replace(b'"save"', f'"{kind}"'.encode())[:-1] + b',"ref":{"x":[9,"\xc3\xa9"]}}'
         )
