@@ -41,6 +41,9 @@ class Backend(ABC):
     name: str
     """What `EventStore.backend_name()` says, such as `file`."""
 
+    store_id: str
+    """What the store is known by wherever it lies, so that nothing of another is taken for its."""
+
     directory: Path | None
     """Where derived files such as the index may be kept, or None to keep them in memory."""
 

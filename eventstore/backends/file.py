@@ -48,7 +48,7 @@ class FileBackend(Backend):
         self.directory: Path | None = Path(os.path.abspath(directory))
         self._mode = durability
         self._layout = FileLayout(self.fs, self.directory)
-        self._layout.open(create=create)
+        self.store_id = self._layout.open(create=create)
         self._files = LogFiles(self.fs, self._layout)
         self._syncs = LogSyncs(self.fs, self._layout, self._files, durability)
         self.durable = self._syncs.durable

@@ -38,13 +38,14 @@ class FileLayout:
         self._checked: set[Path] = set()
         self._durable: set[Path] = set()
 
-    def open(self, *, create: bool) -> None:
-        """Check that the directory is a store whose locks work, or found one there."""
+    def open(self, *, create: bool) -> str:
+        """Check that the directory is a store whose locks work, or found one; return its id."""
         try:
             self._find(create)
-            self._check_format(create)
+            store_id = self._check_format(create)
             self._check_logs()
             self._check_locks()
+            return store_id
         except OSError as error:
             missing = isinstance(error, FileNotFoundError)
             raise BackendError(
@@ -169,8 +170,8 @@ class FileLayout:
             if self._fs.make_directory(self.directory):
                 self._fs.sync_directory(self.directory.parent)
 
-    def _check_format(self, create: bool) -> None:
-        """Read `format.json`, or write it where the directory is empty."""
+    def _check_format(self, create: bool) -> str:
+        """Read `format.json`, or write it where the directory is empty; return the store's id."""
         path = self.directory / FORMAT
         if self._fs.status_at(path) is None:
             names = self._fs.names(self.directory)
@@ -196,6 +197,7 @@ class FileLayout:
                 where=str(path),
                 hint="open it with a newer version of this library",
             )
+        return str(record.get("store", ""))
 
     def _read_format(self, path: Path) -> dict[str, Any]:
         """Return what `format.json` says; an empty one is as good as none."""

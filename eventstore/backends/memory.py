@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import uuid4
 
 from eventstore.backend import Backend, Rewriting
 from eventstore.errors import ConflictError
@@ -50,6 +51,7 @@ class MemoryBackend(Backend):
     def __init__(self) -> None:
         """Start with no logs."""
         self.fs: FileSystem = OsFileSystem()
+        self.store_id = uuid4().hex
         self._logs: dict[str, _MemoryLog] = {}
         self._rewriters: dict[str, threading.Lock] = {}
         self._locks: dict[str, threading.Lock] = {}
