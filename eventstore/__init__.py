@@ -4,6 +4,7 @@ from eventstore.aio import AsyncEventStore
 from eventstore.commit import PartVersion, Version
 from eventstore.compact import CompactedLog
 from eventstore.desk.compacts import CompactReport
+from eventstore.desk.handle import Handle
 from eventstore.errors import (
     BackendError,
     ConflictError,
@@ -16,6 +17,7 @@ from eventstore.errors import (
     UnsupportedError,
 )
 from eventstore.index_rows import Page, SessionInfo, StoreStats
+from eventstore.lineage import TreeNode
 from eventstore.models.a3s import (
     ArtifactStore,
     Message,
@@ -26,8 +28,10 @@ from eventstore.models.a3s import (
     TraceEvent,
     VerificationReport,
 )
+from eventstore.search_query import Hit
 from eventstore.session_store import SessionStore
 from eventstore.store import EventStore
+from eventstore.watch import Watch
 
 __all__ = [
     "ArtifactStore",
@@ -41,7 +45,9 @@ __all__ = [
     "ErasedError",
     "EventStore",
     "EventStoreError",
+    "Handle",
     "HeldError",
+    "Hit",
     "InvalidInputError",
     "Message",
     "Page",
@@ -54,7 +60,9 @@ __all__ = [
     "StoreStats",
     "ToolArtifact",
     "TraceEvent",
+    "TreeNode",
     "UnsupportedError",
     "VerificationReport",
     "Version",
+    "Watch",
 ]

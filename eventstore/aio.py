@@ -7,17 +7,14 @@ from typing import Self
 
 from eventstore.desk.base import CACHE_SIZE, Durability, Model
 from eventstore.desk.compacts import AsyncCompacts
-from eventstore.desk.ends import AsyncEnds
-from eventstore.desk.lists import AsyncLists
-from eventstore.desk.loads import AsyncLoads
-from eventstore.desk.past import AsyncPast
-from eventstore.desk.saves import AsyncSaves
+from eventstore.desk.handle import AsyncHandles
+from eventstore.desk.search import AsyncSearches
 from eventstore.models.a3s import SessionData
 from eventstore.state import STATE_SIZE_MAX
 from eventstore.store import EventStore
 
 
-class AsyncEventStore(AsyncSaves, AsyncLoads, AsyncEnds, AsyncPast, AsyncLists, AsyncCompacts):
+class AsyncEventStore(AsyncHandles, AsyncSearches, AsyncCompacts):
     """An `EventStore` whose methods are coroutines; see there for what each promises.
 
     `async with AsyncEventStore.open(…) as store` or `store = await AsyncEventStore.open(…)`.
@@ -34,6 +31,7 @@ class AsyncEventStore(AsyncSaves, AsyncLoads, AsyncEnds, AsyncPast, AsyncLists, 
         create: bool = True,
         state_size_max: int = STATE_SIZE_MAX,
         cache_size: int = CACHE_SIZE,
+        search: bool = False,
     ) -> Self:
         """Return the store at *location*, to be awaited or entered with `async with`."""
         return cls(
@@ -44,5 +42,6 @@ class AsyncEventStore(AsyncSaves, AsyncLoads, AsyncEnds, AsyncPast, AsyncLists, 
                 create=create,
                 state_size_max=state_size_max,
                 cache_size=cache_size,
+                search=search,
             )
         )

@@ -7,17 +7,32 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import NamedTuple
 
 from eventstore.backend import Backend
 from eventstore.commit import SESSION, Version
 from eventstore.errors import CorruptError, EventStoreError
+from eventstore.feed import Feed
 from eventstore.index import Index
 from eventstore.index_rows import INTEGER_MAX, Row
 from eventstore.log import Log
+from eventstore.search_index import Reading, SearchIndex
+from eventstore.state import decode
 from eventstore.views import Summary, summary_of
 
 Summarise = Callable[[], Summary]
 """Returns what lists say of a state that was just saved."""
+
+
+class Place(NamedTuple):
+    """How a log stood: where it ended, how far it was durable, its id, what it was forked from."""
+
+    end: int
+    settled: int
+    log: str
+    origin_log: str
+    origin_version: int
+
 
 OPEN_LOGS_MAX = 1024
 """How many sessions are remembered between calls; beyond it the least recently used are not."""
@@ -32,13 +47,57 @@ class Catalog:
         self._cached: OrderedDict[str, int] = OrderedDict()
         self._cached_size = 0
         self._backend = backend
+        self.store_id = backend.store_id
         self._state_size_max = state_size_max
         self._guard = threading.Lock()
+        self._feed: Feed | None = None
+        self._searches: dict[bool, SearchIndex] = {}
         self._logs: OrderedDict[str, Log] = OrderedDict()
         self._summaries: OrderedDict[str, tuple[str, Summary]] = OrderedDict()
         self.index = Index(
             backend.fs, backend.directory, read_row=self._read_row, sizes=self._sizes
         )
+
+    def close(self) -> None:
+        """Close what is derived: the index, the feed, the search."""
+        for search in self._searches.values():
+            search.close()
+        if self._feed is not None:
+            self._feed.close()
+        self.index.close()
+
+    @property
+    def feed(self) -> Feed:
+        """The order in which watchers see commits; there is none before it is asked for."""
+        with self._guard:
+            if self._feed is None:
+                backend = self._backend
+                self._feed = Feed(
+                    backend.fs,
+                    backend.directory,
+                    backend.store_id,
+                    index=self.index,
+                    size=backend.size,
+                    newest=self._newest,
+                )
+            return self._feed
+
+    def search_index(self, *, every: bool) -> SearchIndex:
+        """Return what answers searches, of every version or of the newest."""
+        feed = self.feed
+        with self._guard:
+            found = self._searches.get(every)
+            if found is None:
+                backend = self._backend
+                found = self._searches[every] = SearchIndex(
+                    backend.fs,
+                    backend.directory,
+                    backend.store_id,
+                    every=every,
+                    feed=feed,
+                    read=self._reading,
+                )
+            return found
 
     def log(self, session: str) -> Log:
         """Return the log of *session*, which need not exist yet."""
@@ -81,8 +140,8 @@ class Catalog:
             self.index.note_newest()
             commit, known = self._summaries.get(log.session, (None, None))
             summary = known if known and commit == version.prev else self._summary(log)
-            return partial(self._row, version, log.end, log.settled, lambda: summary)
-        return partial(self._row, version, log.end, log.settled, summarise)
+            return partial(self._row, version, _place(log), lambda: summary)
+        return partial(self._row, version, _place(log), summarise)
 
     def sessions(self) -> Iterator[str]:
         """Yield the id of every log, from the medium itself."""
@@ -90,9 +149,13 @@ class Catalog:
 
     def abandon(self) -> None:
         """Let go in a forked child."""
+        for search in self._searches.values():
+            search.abandon()
+        if self._feed is not None:
+            self._feed.abandon()
         self.index.abandon()
 
-    def _row(self, version: Version, end: int, settled: int, summarise: Summarise) -> Row:
+    def _row(self, version: Version, place: Place, summarise: Summarise) -> Row:
         """Make a row and remember the summary in it."""
         summary = summarise()
         with self._guard:
@@ -100,7 +163,7 @@ class Catalog:
             self._summaries.move_to_end(version.session)
             if len(self._summaries) > OPEN_LOGS_MAX:
                 self._summaries.popitem(last=False)
-        return row_of(version, end, settled, summary)
+        return row_of(version, place, summary)
 
     def _new_log(self, session: str) -> Log:
         """Return a log that nothing is remembered of."""
@@ -110,6 +173,23 @@ class Catalog:
             state_size_max=self._state_size_max,
             evidence=self.index.evidence,
         )
+
+    def _newest(self, session: str) -> int | None:
+        """Return the newest version of a session; None while damage hides what is newest."""
+        log = self.log(session)
+        try:
+            newest = log.newest_sound()
+        except CorruptError:
+            return None
+        return None if log.damage is not None else newest or 0
+
+    def _reading(self, session: str, seq: int) -> Reading:
+        """Read a version for the search."""
+        log = self.log(session)
+        version = log.version(seq)
+        state = log.state(SESSION, seq)
+        document = None if state is None else decode(state, session=session, part=SESSION)
+        return Reading(version.time, version.kind, document)
 
     def _sizes(self) -> Iterator[tuple[str, int]]:
         """Yield every log and its size."""
@@ -128,7 +208,7 @@ class Catalog:
             version = log.current()
             if version is None:
                 return None
-            return row_of(version, log.end, log.settled, self._summary(log))
+            return row_of(version, _place(log), self._summary(log))
         except EventStoreError:
             return _damaged_row(session, self.index.evidence(session).settled)
 
@@ -143,8 +223,8 @@ class Catalog:
             raise CorruptError("the session part is not JSON", session=log.session) from error
 
 
-def row_of(version: Version, end: int, settled: int, summary: Summary) -> Row:
-    """Return the row of a version whose log is known to end and to be durable so far."""
+def row_of(version: Version, place: Place, summary: Summary) -> Row:
+    """Return the row of a version of a log that stands as *place* says."""
     return Row(
         id=version.session,
         version=version.version,
@@ -160,10 +240,22 @@ def row_of(version: Version, end: int, settled: int, summary: Summary) -> Row:
         created=summary.created,
         updated=summary.updated or version.time,
         saved=version.time,
-        stored=end,
-        settled=settled,
+        stored=place.end,
+        settled=place.settled,
+        log=place.log,
+        origin_log=place.origin_log,
+        origin_version=place.origin_version,
         facts=summary.facts,
     )
+
+
+def _place(log: Log) -> Place:
+    """Return how a log stands, without asking the medium for what is known."""
+    ref = log.origin or {}
+    origin, version = ref.get("log"), ref.get("seq")
+    if not isinstance(origin, str) or type(version) is not int or not 0 < version <= INTEGER_MAX:
+        origin, version = "", 0
+    return Place(log.end, log.settled, log.id, origin, version)
 
 
 def _damaged_row(session: str, settled: int) -> Row:

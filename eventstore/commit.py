@@ -18,6 +18,7 @@ from typing import Any
 
 from eventstore.address import address_of
 from eventstore.errors import CorruptError, InvalidInputError, UnsupportedError
+from eventstore.notebook import table_html
 
 COMMIT_SIZE_MAX = 64 * 1024 - 1
 """Bytes of a commit, so that a transparency log can take it as a leaf."""
@@ -104,7 +105,7 @@ class PartVersion:
     changed: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Version:
     """One version of a session, as `save` and `history` return it.
 
@@ -141,6 +142,23 @@ class Version:
     def saved_at(self) -> datetime:
         """The commit's time in UTC, to the microsecond."""
         return instant(self.time)
+
+    def __repr__(self) -> str:
+        """Say which version, how it came about, and its address."""
+        address = "no session part" if self.address is None else f"b3:{self.address[:12]}"
+        saved = self.saved_at.isoformat(timespec="seconds")
+        return f"<version {self.version} of {self.session!r}: {self.kind} at {saved}, {address}>"
+
+    def _repr_html_(self) -> str:
+        """Show what a person asks of a version, and its parts."""
+        facts = [("kind", self.kind), ("saved at", self.saved_at.isoformat(timespec="seconds"))]
+        given = ("actor", self.actor), ("note", self.note), ("key", self.key), ("ref", self.ref)
+        facts += [(name, str(value)) for name, value in given if value is not None]
+        facts.append(("commit", self.commit))
+        for name, part in self.parts.items():
+            new = ", new" if part.changed else ""
+            facts.append((f"part {name}", f"b3:{part.address[:12]}, {part.size:,} bytes{new}"))
+        return table_html(f"version {self.version} of {self.session!r}", facts)
 
     def __index__(self) -> int:
         """Stand for the version number, so that a Version can be passed as `at=`."""

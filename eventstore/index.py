@@ -10,22 +10,20 @@ import logging
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from eventstore.errors import BackendError
 from eventstore.fs import FileSystem
 from eventstore.index_database import UNUSABLE, Database
-from eventstore.index_rows import UPSERT, Page, Query, Row, values_of
+from eventstore.index_rows import Page, Query, Row
+from eventstore.index_tables import CHANGED, Position, Sizes, Tables
 from eventstore.log_tail import Evidence
 from eventstore.marks import Marks
 
 PENDING_MAX = 512
 """How many sessions may be saved before the index is told of them in one transaction."""
-
-_BATCH = 200
 
 _logger = logging.getLogger("eventstore")
 _Answer = TypeVar("_Answer")
@@ -40,7 +38,7 @@ class Index:
         directory: Path | None,
         *,
         read_row: Callable[[str], Row | None],
-        sizes: Callable[[], Iterable[tuple[str, int]]],
+        sizes: Sizes,
     ) -> None:
         """Keep the index in *directory*, or in memory without one.
 
@@ -48,8 +46,7 @@ class Index:
         """
         self._database = Database(fs, directory)
         self._marks = None if directory is None else Marks(fs, directory)
-        self._read_row = read_row
-        self._sizes = sizes
+        self._tables = Tables(self._database, read_row=read_row, sizes=sizes)
         self._guard = threading.RLock()
         self._begun = False
         self._unmarked = False
@@ -63,7 +60,8 @@ class Index:
         with self._guard:
             self._in_flight[session] += 1
             if not self._begun:
-                self._begin()
+                self._begun = True
+                self._tables.begin()
             if self._marks is not None:
                 try:
                     self._marks.add(session)
@@ -71,7 +69,7 @@ class Index:
                     # Without a mark the index may miss this save; a full check makes up for it.
                     _logger.warning("cannot mark a save for the index: %s", error.strerror)
                     self._unmarked = True
-                    self._distrust()
+                    self._tables.distrust()
 
     def tell(
         self,
@@ -134,6 +132,66 @@ class Index:
         sql, values = query.sql()
         return query.page(self._ask(lambda c: c.execute(sql, values).fetchall()))
 
+    def rows(
+        self, sql: str, values: tuple[Any, ...] | dict[str, Any] = (), *, fresh: bool = True
+    ) -> list[tuple[Any, ...]]:
+        """Answer a question of a room above in SQL.
+
+        Not *fresh*: as the index is, for the later questions of one caller.
+        """
+
+        def ask(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+            return connection.execute(sql, values).fetchall()
+
+        if not fresh:
+            with self._guard, suppress(*UNUSABLE):
+                return ask(self._database.connection())
+        return self._ask(ask)
+
+    def position(self) -> Position:
+        """Return where the changes end that the index knows of now."""
+
+        def ask(connection: sqlite3.Connection) -> Position:
+            if self._marks is not None and not self._database.on_disk:
+                # Kept in memory for want of a file, it is told nothing by anybody.
+                self._tables.check_all(connection)
+            return self._tables.position(connection)
+
+        return self._ask(ask)
+
+    def changed(self, since: Position, after: str, limit: int) -> list[tuple[int, str, int]]:
+        """Return the sessions whose rows changed since a position: number, id and version.
+
+        Beyond *after* where the number is that of *since*. None of what is only marked.
+        """
+        values = (since.change, since.change, after, limit)
+        return self.rows(CHANGED, values, fresh=False)
+
+    def is_current(self, position: Position) -> bool:
+        """Whether a position is one of the index that is in use, and complete, now."""
+        with self._guard, suppress(*UNUSABLE):
+            connection = self._database.connection()
+            same = self._tables.position(connection).index == position.index
+            told = self._marks is None or self._database.on_disk
+            return same and told and self._tables.is_complete(connection)
+        return False
+
+    def marked(self) -> set[str] | None:
+        """Return what may have been saved without the index knowing; None if that is not known."""
+        with self._guard:
+            found = self._pending.keys() | self._in_flight.keys() | self._unclear
+            if self._newest is not None:
+                found.add(self._newest[0])
+            if self._unmarked:
+                return None
+            if self._marks is not None:
+                try:
+                    marked = self._marks.elsewhere()
+                except OSError:
+                    return None
+                return None if marked is None else found | marked
+            return found
+
     def ids(self) -> list[str]:
         """Return the ids of all live sessions, sorted."""
         rows = self._ask(
@@ -184,27 +242,27 @@ class Index:
     def _catch_up(self) -> sqlite3.Connection:
         """Bring in what is pending here, marked elsewhere, or changed while nobody watched."""
         self.note_newest()
-        looked_up = list(self._rows(self._unclear))
+        looked_up = list(self._tables.rows(self._unclear))
         known = [row for row in looked_up if not row.damaged]
         connection = self._write([*self._pending.values(), *known])
         self._unclear = {row.id for row in looked_up if row.damaged}
         self._clear_pending()
-        if not self._is_complete(connection):
-            self._check_all(connection)
+        if not self._tables.is_complete(connection):
+            self._tables.check_all(connection)
         if self._marks is None:
             return connection
         try:
             # A dead owner's file stays locked until it is removed, so that nobody takes it over.
             for path, dead, sessions in self._marks.others():
                 if sessions is None:
-                    self._check_all(connection)
+                    self._tables.check_all(connection)
                 elif sessions:
-                    self._store(self._rows(sessions), connection)
+                    self._tables.store(self._tables.rows(sessions), connection)
                 if dead and self._database.on_disk:
                     self._marks.adopt(path)
         except OSError:
             # What cannot be read may mark anything.
-            self._check_all(connection)
+            self._tables.check_all(connection)
         return connection
 
     def _flush(self) -> None:
@@ -236,65 +294,6 @@ class Index:
         while True:
             connection = self._database.connection()
             if rows:
-                self._store(rows, connection)
+                self._tables.store(rows, connection)
             if self._database.is_current():
                 return connection
-
-    def _store(self, rows: Iterable[Row], connection: sqlite3.Connection) -> None:
-        """Write rows in one transaction."""
-        with connection:
-            # The sole right to write first: a transaction that only read before cannot wait for it.
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(UPSERT, map(values_of, rows))
-
-    def _rows(self, sessions: Iterable[str]) -> Iterator[Row]:
-        """Read the rows of some sessions from their logs."""
-        for session in sessions:
-            row = self._read_row(session)
-            if row is not None:
-                yield row
-
-    def _is_complete(self, connection: sqlite3.Connection) -> bool:
-        """Whether the index was complete at some time since the machine started."""
-        boot = self._database.boot()
-        rows = connection.execute("SELECT value FROM meta WHERE key = 'complete'").fetchall()
-        return bool(boot) and rows == [(boot,)]
-
-    def _check_all(self, connection: sqlite3.Connection) -> None:
-        """Compare every log's size with its row, and read again those that differ."""
-        known = dict(connection.execute("SELECT id, stored FROM sessions"))
-        stale: list[str] = []
-        for session, size in self._sizes():
-            if known.pop(session, None) != size:
-                stale.append(session)
-        stale += known  # Their logs are gone, which the index must not forget quietly.
-        for start in range(0, len(stale), _BATCH):
-            batch = stale[start : start + _BATCH]
-            with connection:
-                # Begun before the logs are read, so that no newer row is replaced by an older.
-                connection.execute("BEGIN IMMEDIATE")
-                rows = list(self._rows(batch))
-                connection.executemany("DELETE FROM sessions WHERE id = ?", ((s,) for s in batch))
-                connection.executemany(UPSERT, map(values_of, rows))
-        with connection:
-            self._set_complete(connection)
-
-    def _begin(self) -> None:
-        """Before this process's first save: the index of a store without logs knows everything."""
-        self._begun = True
-        with suppress(*UNUSABLE, BackendError):
-            if not self._database.exists() and next(iter(self._sizes()), None) is None:
-                connection = self._database.connection()
-                with connection:
-                    self._set_complete(connection)
-
-    def _set_complete(self, connection: sqlite3.Connection) -> None:
-        """Note that all logs there are were looked at."""
-        connection.execute("REPLACE INTO meta VALUES ('complete', ?)", (self._database.boot(),))
-
-    def _distrust(self) -> None:
-        """Make the next list check every log."""
-        with suppress(*UNUSABLE):
-            connection = self._database.connection()
-            with connection:
-                connection.execute("DELETE FROM meta WHERE key = 'complete'")

@@ -1,9 +1,9 @@
-"""The index's SQLite database: its tables, how it is opened, and how it is done away with."""
+"""Derived SQLite databases: how they are opened and done away with, and the tables of the index."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -27,7 +27,7 @@ _PASSING = {
 _inherited: list[sqlite3.Connection] = []
 
 _BUSY_SECONDS = 30
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -35,23 +35,41 @@ CREATE TABLE IF NOT EXISTS sessions (
   id TEXT PRIMARY KEY, version INTEGER, commit_id TEXT, address TEXT, live INTEGER,
   name TEXT, state TEXT, parent_id TEXT, messages INTEGER, cost REAL, size INTEGER,
   created INTEGER, updated INTEGER, saved INTEGER, stored INTEGER, settled INTEGER,
-  damaged INTEGER, facts TEXT) WITHOUT ROWID;
+  damaged INTEGER, facts TEXT, log TEXT, origin_log TEXT, origin_version INTEGER,
+  change INTEGER) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_id ON sessions (live, id);
 CREATE INDEX IF NOT EXISTS by_updated ON sessions (live, updated, id);
 CREATE INDEX IF NOT EXISTS by_created ON sessions (live, created, id);
 CREATE INDEX IF NOT EXISTS by_saved ON sessions (live, saved, id);
 CREATE INDEX IF NOT EXISTS by_name ON sessions (live, name, id);
 CREATE INDEX IF NOT EXISTS by_parent ON sessions (parent_id, id) WHERE parent_id != '';
+CREATE INDEX IF NOT EXISTS by_change ON sessions (change, id);
+INSERT OR IGNORE INTO meta VALUES ('identity', lower(hex(randomblob(16))));
+INSERT OR IGNORE INTO meta VALUES ('change', 0);
+CREATE INDEX IF NOT EXISTS by_log ON sessions (log);
+CREATE INDEX IF NOT EXISTS by_origin ON sessions (origin_log, id) WHERE origin_log != '';
 """
 
 
 class Database:
-    """The database, on disk or in memory; not thread-safe by itself."""
+    """A derived database, on disk or in memory; not thread-safe by itself."""
 
-    def __init__(self, fs: FileSystem, directory: Path | None) -> None:
-        """Keep it in *directory*, or in memory without one; nothing is opened yet."""
+    def __init__(
+        self,
+        fs: FileSystem,
+        directory: Path | None,
+        *,
+        name: str = INDEX,
+        connect: Callable[[Path | None], sqlite3.Connection] | None = None,
+    ) -> None:
+        """Keep it in *directory*, or in memory without one; nothing is opened yet.
+
+        *connect* opens it and makes its tables (default: those of the index); it raises
+        `sqlite3.DatabaseError` when what is there is something else.
+        """
         self._fs = fs
-        self._path = None if directory is None else directory / INDEX
+        self._path = None if directory is None else directory / name
+        self._connect = connect or connect_index
         self._sql: sqlite3.Connection | None = None
         self._inode = 0
 
@@ -97,13 +115,18 @@ class Database:
         self.close()
         if isinstance(error, sqlite3.ProgrammingError):
             return  # It was replaced, and so closed, while it was in use.
-        passing = getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING
-        if passing or not isinstance(error, sqlite3.DatabaseError):
+        if is_passing(error):
             self._path = None
             return
-        with suppress(OSError), self._alone():
-            if self.is_current():
-                self._remove_files()
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove a damaged database, unless somebody else did already."""
+        self.close()
+        if self._path is not None:
+            with suppress(OSError), self._alone():
+                if self.is_current():
+                    self._remove_files()
 
     def retreat(self) -> None:
         """Go on in memory."""
@@ -119,7 +142,7 @@ class Database:
     def _opened(self) -> sqlite3.Connection:
         """Open the database and make sure it has today's tables."""
         if self._path is None:
-            return connect(None)
+            return self._connect(None)
         with self._alone():
             if self._fs.status_at(self._path) is None:
                 self._remove_files()
@@ -127,7 +150,7 @@ class Database:
             fd = self._fs.open(self._path, write=True, create=True)
             self._inode = self._fs.status(fd).st_ino
             self._fs.close(fd)
-            return connect(self._path)
+            return self._connect(self._path)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -149,23 +172,41 @@ class Database:
                 self._fs.remove(path)
 
 
-def connect(path: Path | None) -> sqlite3.Connection:
-    """Return a connection to the database at *path*, or to one in memory.
+def is_passing(error: Exception) -> bool:
+    """Whether the file is as good as ever, and the medium or another process is in the way."""
+    passing = getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING
+    return passing or not isinstance(error, sqlite3.DatabaseError)
 
-    Raises `sqlite3.DatabaseError` when what is there is not an index of this library.
+
+def connect_index(path: Path | None) -> sqlite3.Connection:
+    """Return a connection to the index at *path*, or to one in memory."""
+    connection = connect(path, _SCHEMA, _SCHEMA_VERSION)
+    try:
+        _check_columns(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect(
+    path: Path | None, schema: str, version: int, *, synchronous: str = "NORMAL"
+) -> sqlite3.Connection:
+    """Return a connection to the database at *path*, or to one in memory, with its tables.
+
+    Raises `sqlite3.DatabaseError` when what is there is of another schema.
     """
     connection = sqlite3.connect(
         ":memory:" if path is None else path, check_same_thread=False, timeout=_BUSY_SECONDS
     )
     try:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version not in (0, _SCHEMA_VERSION):
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        if found not in (0, version):
             raise sqlite3.DatabaseError("schema")
-        connection.executescript(_SCHEMA)
-        connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-        _check_columns(connection)
+        connection.executescript(schema)
+        connection.execute(f"PRAGMA user_version = {version}")
     except BaseException:
         connection.close()
         raise
@@ -175,5 +216,5 @@ def connect(path: Path | None) -> sqlite3.Connection:
 def _check_columns(connection: sqlite3.Connection) -> None:
     """Raise `sqlite3.DatabaseError` unless the table is the one this library writes."""
     found = [row[1] for row in connection.execute("PRAGMA table_info(sessions)")]
-    if tuple(found) != COLUMNS:
+    if tuple(found) != (*COLUMNS, "change"):
         raise sqlite3.DatabaseError("columns")

@@ -35,6 +35,7 @@ class Row:
 
     `live` is whether it has a session part now; `stored` the bytes of its log, `settled` how many
     of them were known durable; times are nanoseconds since the epoch, `created` 0 where unknown.
+    `log` is the log's own id, `origin_log` and `origin_version` what it was forked from, if it was.
     """
 
     id: str
@@ -55,6 +56,9 @@ class Row:
     settled: int
     damaged: bool = False
     facts: str = ""
+    log: str = ""
+    origin_log: str = ""
+    origin_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +118,13 @@ class StoreStats:
 
 COLUMNS = tuple(column.name for column in fields(Row))
 
+_CHANGE = "(SELECT value FROM meta WHERE key = 'change')"
+
 UPSERT = (
-    f"INSERT INTO sessions ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
-    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in COLUMNS[1:])} "
+    f"INSERT INTO sessions ({', '.join(COLUMNS)}, change) "
+    f"VALUES ({', '.join('?' * len(COLUMNS))}, {_CHANGE}) "
+    f"ON CONFLICT (id) DO UPDATE SET change = excluded.change, "
+    f"{', '.join(f'{c} = excluded.{c}' for c in COLUMNS[1:])} "
     "WHERE excluded.version >= sessions.version"
 )
 """Never lets an older view of a session replace a newer one."""

@@ -74,6 +74,29 @@ class Marks:
             finally:
                 self._fs.close(fd)
 
+    def elsewhere(self) -> set[str] | None:
+        """Return what all other processes have marked, taking no lock; None if that is unclear.
+
+        It is unclear while an owner takes marks away, and where a file holds anything else.
+        """
+        found: set[str] = set()
+        for name in self._fs.names(self._directory) if self._is_there() else ():
+            path = self._directory / name
+            if path == self._path:
+                continue
+            try:
+                fd = self._fs.open(path)
+            except OSError:
+                continue  # Its owner closed and removed it just now, or it is not a file.
+            try:
+                ids = _ids(self._fs.read_at(fd, _SIZE_MAX, 0))
+            finally:
+                self._fs.close(fd)
+            if ids is None:
+                return None
+            found |= ids
+        return found
+
     def adopt(self, path: Path) -> None:
         """Remove the file of a dead owner, once the index knows all it marked."""
         self._fs.remove(path)

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
+from eventstore.cli.branch import fork, restore, tree
 from eventstore.cli.change import rm, undelete
 from eventstore.cli.compact import compact
 from eventstore.cli.demo import demo
@@ -13,7 +14,9 @@ from eventstore.cli.exchange import export, import_
 from eventstore.cli.history import cat, log
 from eventstore.cli.listing import ls, stats
 from eventstore.cli.run import App, example, store_option
+from eventstore.cli.search import search
 from eventstore.cli.show import show
+from eventstore.cli.tail import tail
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -58,5 +61,22 @@ def app() -> None:
     """
 
 
-for command in (demo, import_, export, ls, show, log, cat, rm, undelete, compact, stats):
+for command in (
+    demo,
+    import_,
+    export,
+    ls,
+    show,
+    log,
+    cat,
+    rm,
+    undelete,
+    restore,
+    fork,
+    tree,
+    tail,
+    search,
+    compact,
+    stats,
+):
     app.add_command(command)

@@ -80,6 +80,7 @@ def version_record(version: Version) -> dict[str, Any]:
         "actor": version.actor,
         "note": version.note,
         "key": version.key,
+        "ref": version.ref,
         "commit": version.commit,
         "prev": version.prev,
         "stored": version.stored,

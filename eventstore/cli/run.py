@@ -41,7 +41,12 @@ class Run:
 
     @contextmanager
     def store(
-        self, *, create: bool = False, dry_run: bool = False, durability: Durability = "sync"
+        self,
+        *,
+        create: bool = False,
+        dry_run: bool = False,
+        durability: Durability = "sync",
+        search: bool = False,
     ) -> Iterator[EventStore]:
         """Open the store for the duration of a command; only *create* may make a new one.
 
@@ -53,17 +58,18 @@ class Run:
         location = self.location
         if dry_run and "://" not in location and not Path(location).exists():
             location = "memory://"
-        with open_store(location, create=create and not dry_run, durability=durability) as store:
+        create = create and not dry_run
+        with open_store(location, create=create, durability=durability, search=search) as store:
             yield store
 
 
 @contextmanager
 def open_store(
-    location: str, *, create: bool, durability: Durability = "sync"
+    location: str, *, create: bool, durability: Durability = "sync", search: bool = False
 ) -> Iterator[EventStore]:
     """Open a store; a store that cannot be opened exits with `USAGE`."""
     try:
-        store = EventStore.open(location, durability=durability, create=create)
+        store = EventStore.open(location, durability=durability, create=create, search=search)
     except EventStoreError as error:
         raise ExitError(USAGE, clean(str(error))) from error
     with store:

@@ -44,6 +44,7 @@ class StoreBase:
         model: Model = SessionData,
         state_size_max: int = STATE_SIZE_MAX,
         cache_size: int = CACHE_SIZE,
+        search: bool = False,
         reopen: tuple[Any, ...] | None = None,
     ) -> None:
         """Serve *backend*; most callers want `EventStore.open`."""
@@ -53,6 +54,7 @@ class StoreBase:
         self._state_size_max = state_size_max
         self._reopen = reopen
         self._cache_size = cache_size
+        self._search = search
         self._catalog = self._new_catalog()
         self._closed = False
         _open_stores.add(self)
@@ -67,6 +69,7 @@ class StoreBase:
         create: bool = True,
         state_size_max: int = STATE_SIZE_MAX,
         cache_size: int = CACHE_SIZE,
+        search: bool = False,
     ) -> Self:
         """Open the store at *location*: a directory, `file://…`, or `memory://`.
 
@@ -75,7 +78,8 @@ class StoreBase:
         JSON. With *durability* `sync` a save is durable when it returns; with `group` too, and
         threads that save different sessions at the same time share a sync; with `unsafe_os` only
         after `sync()`. *cache_size* is about how many bytes of memory may hold newest states, to
-        make saves and loads cheap. Raises `InvalidInputError`, `BackendError`, `UnsupportedError`.
+        make saves cheap. *search* allows `search`, which keeps texts in a file of its own.
+        Raises `InvalidInputError`, `BackendError`, `UnsupportedError`.
         """
         if durability not in _DURABILITIES:
             raise InvalidInputError(
@@ -84,13 +88,18 @@ class StoreBase:
         if not (model is dict or (isinstance(model, type) and issubclass(model, BaseModel))):
             raise InvalidInputError("is neither dict nor a pydantic model", field="model")
         backend = open_backend(location, create=create, durability=durability)
-        sizes = {"state_size_max": state_size_max, "cache_size": cache_size}
-        reopen = (str(backend.directory), model, durability, sizes)
+        options = {
+            "state_size_max": state_size_max,
+            "cache_size": cache_size,
+            "search": search,
+        }
+        reopen = (str(backend.directory), model, durability, options)
         return cls(
             backend,
             model=model,
             state_size_max=state_size_max,
             cache_size=cache_size,
+            search=search,
             reopen=None if backend.directory is None else reopen,
         )
 
@@ -98,7 +107,7 @@ class StoreBase:
         """Close the store; what was acknowledged is durable already. Repeating it does nothing."""
         if not self._closed:
             self._closed = True
-            self._catalog.index.close()
+            self._catalog.close()
             self._backend.close()
 
     def __enter__(self) -> Self:
@@ -212,7 +221,7 @@ def _reopened(
     location: str,
     model: Model,
     durability: Durability,
-    sizes: dict[str, int],
+    options: dict[str, Any],
 ) -> StoreBase:
     """Open a store again from what `__reduce__` gave."""
-    return kind.open(location, model=model, durability=durability, create=False, **sizes)
+    return kind.open(location, model=model, durability=durability, create=False, **options)

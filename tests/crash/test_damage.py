@@ -259,7 +259,7 @@ def test_listing_keeps_the_evidence_of_damage(known: Known, size: str, boots: in
     for _ in range(boots):
         with opened(known.directory) as store:
             if boots == 2:
-                store._catalog.index._distrust()
+                store._catalog.index._tables.distrust()
             assert store.list() == ["a", "b"]
             assert {info.id for info in store.sessions()} == {"a", "b"}
             damaged = [info.id for info in store.sessions() if info.damaged]

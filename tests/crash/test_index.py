@@ -263,7 +263,7 @@ def test_a_full_check_replaces_no_newer_row(tmp_path: Path) -> None:
         # Fails at once, where it would wait for the check to end.
         other._catalog.index._database.connection().execute("PRAGMA busy_timeout = 0")
         index = store._catalog.index
-        read = index._read_row
+        read = index._tables._read_row
 
         def reading(session: str) -> Row | None:
             row = read(session)
@@ -272,13 +272,13 @@ def test_a_full_check_replaces_no_newer_row(tmp_path: Path) -> None:
                 other._catalog.index._flush()
             return row
 
-        index._read_row = reading  # type: ignore[method-assign]
+        index._tables._read_row = reading  # type: ignore[method-assign]
         connection = index._database.connection()
         with connection:
             connection.execute("UPDATE sessions SET stored = 0 WHERE id = 'a'")
-        index._distrust()
+        index._tables.distrust()
         store.list()
-        index._read_row = read  # type: ignore[method-assign]
+        index._tables._read_row = read  # type: ignore[method-assign]
         assert {info.id: info.version for info in store.sessions()} == {"a": 6, "b": 1}
 
 
@@ -354,7 +354,7 @@ def test_the_marks_of_the_dead_are_locked_until_they_are_removed(tmp_path: Path)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b'"a"\n')
         index = store._catalog.index
-        read: Callable[[str], Any] = index._read_row
+        read: Callable[[str], Any] = index._tables._read_row
         tried = []
 
         def reading(session: str) -> Row | None:
@@ -363,7 +363,7 @@ def test_the_marks_of_the_dead_are_locked_until_they_are_removed(tmp_path: Path)
             tried.append(session)
             return read(session)
 
-        index._read_row = reading  # type: ignore[method-assign]
+        index._tables._read_row = reading  # type: ignore[method-assign]
         assert store.list() == ["a", "b"]
         assert tried == ["a"]
         assert not path.exists()

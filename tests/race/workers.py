@@ -108,6 +108,29 @@ def found(directory: Path, name: str) -> None:
             assert name in store.list()
 
 
+def watch(directory: Path, name: str, count: int) -> None:
+    """Say what a watcher of the whole store sees, with a new cursor whenever *count* were seen.
+
+    Ends behind a commit of session `end`, with all that was there before it.
+    """
+    cursor: int | str = 0
+    seen, wait = 0, None
+    while True:
+        with EventStore.open(directory, model=dict) as store:
+            watching = store.watch(after=cursor, wait=wait)
+            for version in watching:
+                say(version)
+                seen += 1
+                if version.session == "end":
+                    wait = 0
+                    break
+                if count and seen % count == 0:
+                    break
+            else:
+                return
+            cursor = watching.cursor
+
+
 WORK: dict[str, Callable[[EventStore, str, int, list[str]], None]] = {
     "save": save,
     "save-and-list": save_and_list,
@@ -121,6 +144,10 @@ def main() -> None:
     """Do what the arguments say."""
     work, directory, name, count, *sessions = sys.argv[1:]
     tell("ready")
+    if work == "watch":
+        sys.stdin.readline()
+        watch(Path(directory), name, int(count))
+        return
     if work == "found":
         found(Path(directory), name)
         return

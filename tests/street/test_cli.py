@@ -346,3 +346,106 @@ def test_every_help_has_an_example(command: tuple[str, ...]) -> None:
     assert result.exit_code == 0
     assert "Example:" in result.stdout
     assert all(len(line) <= 80 for line in result.stdout.splitlines())
+
+
+def test_restore_fork_and_tree(place: Path) -> None:
+    """An older version becomes the newest, a fork begins a session, the tree shows both."""
+    done = run(place, "restore", "s@1", "--actor", "me", "--note", "why")
+    assert (done.exit_code, done.stdout) == (0, "s is at version 5, which is as 1 was\n")
+    (record,) = lines(run(place, "log", "s", "--limit", "1", "--json"))
+    assert (record["kind"], record["ref"], record["actor"]) == ("restore", {"seq": 1}, "me")
+    assert run(place, "fork", "s@2", "u").stdout == "u begins as s@2\n"
+    (record,) = lines(run(place, "fork", "s", "v\n", "--rewrite-ids", "--json"))
+    assert (record["session"], record["kind"]) == ("v\n", "fork")
+    assert run(place, "tree").stdout.splitlines() == [
+        "s N (7 versions)",
+        "  u N (fork of version 2, 1 version)",
+        '  "v\\n" N (fork of version 6, 1 version)',
+        "t (2 versions, deleted)",
+    ]
+    assert run(place, "tree", "u").stdout == "u N (fork of s version 2, 1 version)\n"
+    nodes = lines(run(place, "tree", "--json"))
+    assert [(n["id"], n["depth"], n["above"], n["forked_at"]) for n in nodes] == [
+        ("s", 0, None, None),
+        ("u", 1, "s", 2),
+        ("v\n", 1, "s", 6),
+        ("t", 0, None, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("restore", "none@1"), 1, "no session"),
+        (("restore", "s@9"), 1, "versions are 1 to 4"),
+        (("restore", "t@2"), 2, "version 1 is the newest that has any part"),
+        (("fork", "s", "t"), 1, "fork to an id that was never saved"),
+        (("fork", "t", "u"), 1, "is deleted at version 2"),
+        (("tree", "none"), 1, "no session"),
+    ],
+)
+def test_going_on_from_what_is_not_there(
+    place: Path, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    """What cannot be restored or forked is refused with what would be valid."""
+    done = run(place, *arguments)
+    assert (done.exit_code, message in done.stderr) == (code, True), done.stderr
+
+
+def test_tail_prints_the_newest_commits_of_the_store(place: Path) -> None:
+    """The newest commits of all sessions come oldest first, each with what was done."""
+    found = lines(run(place, "tail", "--json"))
+    expected = [*(("s", n) for n in range(1, 5)), ("t", 1), ("t", 2)]
+    assert [(line["session"], line["version"]) for line in found] == expected
+    assert [line["version"] for line in lines(run(place, "tail", "s", "-n", "2", "--json"))] == [
+        3,
+        4,
+    ]
+    texts = run(place, "tail", "-n", "1").stdout.splitlines()
+    assert len(texts) == 1
+    assert texts[0].split()[1:3] == ["t@2", "delete"]
+    assert run(place, "tail", "-n", "0").stdout == ""
+
+
+def test_tail_goes_on_at_a_cursor(place: Path) -> None:
+    """A cursor printed by one run is where the next goes on; nothing is told twice."""
+    found = lines(run(place, "tail", "--after", "0", "--json"))
+    assert len(found) == 6
+    rest = lines(run(place, "tail", "--after", found[3]["cursor"], "--json"))
+    assert [line["commit"] for line in rest] == [line["commit"] for line in found[4:]]
+    followed = run(place, "tail", "-f", "--wait", "0", "-n", "2")
+    assert len(followed.stdout.splitlines()) == 2
+    cursor = followed.stderr.split()[-1]
+    with EventStore.open(place, model=dict) as store:
+        store.save(document("new"))
+    (line,) = run(place, "tail", "-f", "--wait", "0", "--after", cursor).stdout.splitlines()
+    assert line.split()[1] == "new@1"
+
+
+def test_tail_refuses_what_is_no_cursor(place: Path) -> None:
+    """A cursor of another watch or of nothing is a mistake that is named."""
+    for arguments in (("--after", "x"), ("s", "--after", "nonsense")):
+        done = run(place, "tail", *arguments)
+        assert (done.exit_code, "after:" in done.stderr) == (2, True)
+    assert run(place, "tail", "none").exit_code == 1
+
+
+def test_search_finds_what_was_said(place: Path) -> None:
+    """A hit is told with session, version, message and role; nothing found is a failure."""
+    done = run(place, "search", "text", "1")
+    assert (done.exit_code, done.stdout) == (0, "s@4 message 2, user\n  text 1\n")
+    (hit,) = lines(run(place, "search", "gone", "--all-versions", "--json"))
+    assert (hit["session"], hit["version"], hit["first"]) == ("t", 1, 1)
+    assert (hit["snippet"], hit["marks"]) == ("gone", [[0, 4]])
+    assert len(lines(run(place, "search", "text", "--json", "--limit", "2"))) == 2
+    assert lines(run(place, "search", "text", "--until", "2100-01-01", "--role", "user", "--json"))
+    for arguments in (("gone",), ("text", "--since", "2100-01-01"), ("text", "--tool", "bash")):
+        done = run(place, "search", *arguments)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert done.stderr == "eventstore: nothing says that\n"
+
+
+@pytest.mark.parametrize("arguments", [("*",), ("x", "--since", "soon"), ("x", "--limit", "0")])
+def test_search_refuses_what_it_cannot_look_for(place: Path, arguments: tuple[str, ...]) -> None:
+    """A search without a word, or with a time that is none, is a mistake."""
+    assert run(place, "search", *arguments).exit_code == 2

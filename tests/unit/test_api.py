@@ -11,14 +11,14 @@ import eventstore
 from eventstore import AsyncEventStore, EventStore, EventStoreError, SessionStore
 
 NAMES = """ArtifactStore AsyncEventStore BackendError CompactReport CompactedLog ConflictError
-CorruptError DurabilityError
-ErasedError EventStore EventStoreError HeldError InvalidInputError Message Page PartVersion
-RunRecord SessionConfig SessionData SessionInfo SessionStore StoreStats ToolArtifact TraceEvent
-UnsupportedError VerificationReport Version"""
+CorruptError DurabilityError ErasedError EventStore EventStoreError Handle HeldError Hit
+InvalidInputError Message Page PartVersion RunRecord SessionConfig SessionData
+SessionInfo SessionStore StoreStats ToolArtifact TraceEvent TreeNode UnsupportedError
+VerificationReport Version Watch"""
 
 REMARKS = "*, actor, note, expected, key"
 METHODS = {
-    "open": "location, *, model, durability, create, state_size_max, cache_size",
+    "open": "location, *, model, durability, create, state_size_max, cache_size, search",
     "close": "",
     "save": "session, *, id, artifacts, trace_events, run_records, verification_reports, parts, "
     "actor, note, expected, key",
@@ -39,6 +39,11 @@ METHODS = {
     "delete": "id, *, actor, note, expected",
     "undelete": "id, *, actor, note",
     "compact": "ids, *, dry_run, keep_last, keep_days, then, actor, note, progress",
+    "restore": "id, *, at, actor, note, expected",
+    "fork": "id, new_id, *, at, rewrite_ids, actor, note, key",
+    "tree": "id",
+    "search": "query, *, role, tool, session, since, until, all_versions, limit",
+    "watch": "id, *, after, wait",
     "sessions": "*, order_by, limit, after, parent, state, updated_since, deleted",
     "history": "id, part",
     "version": "id, at",
@@ -99,10 +104,11 @@ def test_the_parameters_of_a_method(name: str) -> None:
 def test_what_is_awaited(name: str) -> None:
     """Every call of the asynchronous store is a coroutine, but opening, naming and history."""
     method = getattr(AsyncEventStore, name)
-    if name == "history":
+    if name in ("history", "tree", "search"):
         assert inspect.isasyncgenfunction(method)
     else:
-        assert inspect.iscoroutinefunction(method) is (name not in ("open", "backend_name"))
+        plain = ("open", "backend_name", "watch")
+        assert inspect.iscoroutinefunction(method) is (name not in plain)
 
 
 def test_the_protocol_has_the_fifteen_methods_of_the_seeds() -> None:
