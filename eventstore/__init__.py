@@ -16,7 +16,7 @@ from eventstore.errors import (
     InvalidInputError,
     UnsupportedError,
 )
-from eventstore.index_rows import Page, SessionInfo, StoreStats
+from eventstore.index_rows import Page, StoreStats
 from eventstore.lineage import TreeNode
 from eventstore.models.a3s import (
     ArtifactStore,
@@ -29,6 +29,7 @@ from eventstore.models.a3s import (
     VerificationReport,
 )
 from eventstore.search_query import Hit
+from eventstore.session_info import SessionInfo
 from eventstore.session_store import SessionStore
 from eventstore.store import EventStore
 from eventstore.watch import Watch

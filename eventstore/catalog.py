@@ -14,9 +14,10 @@ from eventstore.commit import SESSION, Version
 from eventstore.errors import CorruptError, EventStoreError
 from eventstore.feed import Feed
 from eventstore.index import Index
-from eventstore.index_rows import INTEGER_MAX, Row
+from eventstore.index_rows import INTEGER_MAX
 from eventstore.log import Log
 from eventstore.search_index import Reading, SearchIndex
+from eventstore.session_info import Row
 from eventstore.state import decode
 from eventstore.views import Summary, summary_of
 

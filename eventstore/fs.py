@@ -11,6 +11,7 @@ import ctypes
 import fcntl
 import os
 import re
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -92,6 +93,16 @@ def _reports_errors() -> bool:
     """Whether the kernel's syncfs(2) returns errors of writing back."""
     release = re.match(r"(\d+)\.(\d+)", os.uname().release)
     return release is not None and (int(release[1]), int(release[2])) >= (5, 8)
+
+
+@cache
+def _boot_id() -> str:
+    """Return the kernel's boot id, empty where there is none."""
+    try:
+        with open(_BOOT_ID, encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
 
 
 class OsFileSystem:
@@ -218,9 +229,5 @@ class OsFileSystem:
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def boot(self) -> str:
-        """Read the kernel's boot id."""
-        try:
-            with open(_BOOT_ID, encoding="ascii") as file:
-                return file.read().strip()
-        except OSError:
-            return ""
+        """Read the kernel's boot id, once: no process outlives it."""
+        return _boot_id()

@@ -17,10 +17,11 @@ from typing import Any, TypeVar
 
 from eventstore.fs import FileSystem
 from eventstore.index_database import UNUSABLE, Database
-from eventstore.index_rows import Page, Query, Row
+from eventstore.index_rows import Page, Query
 from eventstore.index_tables import CHANGED, Position, Sizes, Tables
 from eventstore.log_tail import Evidence
 from eventstore.marks import Marks
+from eventstore.session_info import Row
 
 PENDING_MAX = 512
 """How many sessions may be saved before the index is told of them in one transaction."""

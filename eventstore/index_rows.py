@@ -6,13 +6,12 @@ import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from eventstore.commit import instant
 from eventstore.errors import InvalidInputError
 from eventstore.input import check_text
+from eventstore.session_info import Row, SessionInfo
 
 ORDERS = {
     "updated_at": "updated",
@@ -27,66 +26,6 @@ _LIMIT_MAX = 2**31
 _TEXT_SIZE_MAX = 2**20
 INTEGER_MAX = 2**63 - 1
 """The largest whole number that a column holds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What the index keeps of one session, in the order of its columns.
-
-    `live` is whether it has a session part now; `stored` the bytes of its log, `settled` how many
-    of them were known durable; times are nanoseconds since the epoch, `created` 0 where unknown.
-    `log` is the log's own id, `origin_log` and `origin_version` what it was forked from, if it was.
-    """
-
-    id: str
-    version: int
-    commit_id: str
-    address: str
-    live: bool
-    name: str
-    state: str
-    parent_id: str
-    messages: int
-    cost: float
-    size: int
-    created: int
-    updated: int
-    saved: int
-    stored: int
-    settled: int
-    damaged: bool = False
-    facts: str = ""
-    log: str = ""
-    origin_log: str = ""
-    origin_version: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SessionInfo:
-    """What a list says of one session, from the index alone.
-
-    `size` is bytes of the newest states, `stored` bytes of the whole log. `updated_at` is what the
-    session says of itself, or else `saved_at`, the time of its newest commit. `facts` is JSON that
-    lists of its own family of types show besides, if it has one.
-    """
-
-    id: str
-    version: int
-    commit: str
-    address: str | None
-    name: str
-    state: str
-    parent_id: str | None
-    messages: int
-    cost: float
-    size: int
-    stored: int
-    created_at: datetime | None
-    updated_at: datetime
-    saved_at: datetime
-    deleted: bool
-    damaged: bool
-    facts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,30 +71,6 @@ UPSERT = (
 
 values_of = attrgetter(*COLUMNS)
 """Returns a row as SQL parameters."""
-
-
-def info_of(values: tuple[Any, ...]) -> SessionInfo:
-    """Return what people see of a row."""
-    row = Row(*values)
-    return SessionInfo(
-        id=row.id,
-        version=row.version,
-        commit=row.commit_id,
-        address=row.address or None,
-        name=row.name,
-        state=row.state,
-        parent_id=row.parent_id or None,
-        messages=row.messages,
-        cost=row.cost,
-        size=row.size,
-        stored=row.stored,
-        created_at=instant(row.created) if row.created else None,
-        updated_at=instant(row.updated),
-        saved_at=instant(row.saved),
-        deleted=not row.live,
-        damaged=bool(row.damaged),
-        facts=row.facts,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +123,7 @@ class Query:
 
     def page(self, rows: list[tuple[Any, ...]]) -> Page:
         """Return the page that the rows of the statement are."""
-        items = tuple(info_of(values) for values in rows[: self.limit])
+        items = tuple([SessionInfo(Row(*values)) for values in rows[: self.limit]])
         if len(rows) <= self.limit:
             return Page(items, None)
         last = dict(zip(COLUMNS, rows[self.limit - 1], strict=True))

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from eventstore.errors import InvalidInputError
 from eventstore.index import Index
-from eventstore.index_rows import COLUMNS, SessionInfo, info_of
+from eventstore.index_rows import COLUMNS
+from eventstore.session_info import Row, SessionInfo
 
 Link = Literal["root", "fork", "child"]
 """What a session is to the one above it: nothing, a fork of it, or a session it began."""
@@ -144,7 +145,7 @@ def _circular(index: Index) -> Iterator[str]:
 
 def _node(row: tuple[Any, ...], depth: int) -> TreeNode:
     """Return the node that a row is."""
-    info = info_of(row[: len(COLUMNS)])
+    info = SessionInfo(Row(*row[: len(COLUMNS)]))
     *_, above, _, forked = row
     link: Link = "fork" if forked else "child" if above is not None else "root"
     version = row[COLUMNS.index("origin_version")] if forked else None

@@ -13,12 +13,12 @@ from pydantic import ValidationError
 from eventstore.adapters.oxios_documents import Documents
 from eventstore.commit import SESSION, Version
 from eventstore.errors import BackendError, ConflictError, EventStoreError
-from eventstore.index_rows import SessionInfo
 from eventstore.input import id_of
 from eventstore.models.moments import nanoseconds_of
 from eventstore.models.oxios_place import Place, check_name
 from eventstore.models.oxios_session import Session, SessionId
 from eventstore.models.oxios_summary import SessionSummary, summarise
+from eventstore.session_info import SessionInfo
 from eventstore.state import invalid
 
 _PAGE_SIZE = 1000

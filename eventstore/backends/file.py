@@ -18,6 +18,7 @@ from eventstore.backend import Backend, Rewriting
 from eventstore.backends.layout import LOGS, FileLayout
 from eventstore.backends.log_file import LogFile
 from eventstore.backends.log_files import LogFiles, refused
+from eventstore.backends.log_finder import sessions_in
 from eventstore.backends.log_names import log_name
 from eventstore.backends.log_syncs import LogSyncs
 from eventstore.backends.rewriting import FileRewriting, rewriting_of
@@ -150,7 +151,7 @@ class FileBackend(Backend):
     def logs(self) -> Iterator[str]:
         """Walk the directory tree; files that are not logs are passed over."""
         try:
-            yield from self._layout.sessions()
+            yield from sessions_in(self.fs, self._layout)
         except OSError as error:
             raise refused("list the logs", None, error) from error
 

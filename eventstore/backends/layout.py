@@ -6,16 +6,15 @@ import json
 import os
 import secrets
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from eventstore.backends.log_names import SUFFIX, log_name, session_of, shard
+from eventstore.backends.log_names import SUFFIX, log_name, shard
 from eventstore.errors import BackendError, CorruptError, InvalidInputError, UnsupportedError
-from eventstore.frame import HEADER_SIZE, decode_header
 from eventstore.fs import FileSystem
-from eventstore.payload import decode_table
+
+_PATHS_MAX = 4096
 
 FORMAT = "format.json"
 LOGS = "logs"
@@ -24,7 +23,6 @@ FORMAT_VERSION = 1
 
 _DRAFT = ".format.json.new"
 _FORMAT_SIZE_MAX = 64 * 1024
-_HEAD_SIZE_MAX = HEADER_SIZE + 2 * 65535
 
 
 class FileLayout:
@@ -35,8 +33,9 @@ class FileLayout:
         self._fs = fs
         self.directory = directory
         self._guard = threading.Lock()
-        self._checked: set[Path] = set()
-        self._durable: set[Path] = set()
+        self._checked: set[str] = set()
+        self._durable: set[str] = set()
+        self._paths: dict[str, Path] = {}
 
     def open(self, *, create: bool) -> str:
         """Check that the directory is a store whose locks work, or found one; return its id."""
@@ -56,11 +55,17 @@ class FileLayout:
 
     def path_of(self, log: str) -> Path:
         """Return where the log of a session is, or would be."""
-        return Path(f"{self.directory}/{LOGS}/{shard(log)}/{log_name(log)}{SUFFIX}")
+        path = self._paths.get(log)
+        if path is None:
+            path = Path(f"{self.directory}/{LOGS}/{shard(log)}/{log_name(log)}{SUFFIX}")
+            if len(self._paths) >= _PATHS_MAX:
+                self._paths.clear()
+            self._paths[log] = path
+        return path
 
     def check_shard(self, path: Path, *, create: bool) -> None:
         """Make sure a directory of logs is a real directory, making it if asked to."""
-        if path in self._checked:
+        if str(path) in self._checked:
             return
         status = self._fs.status_at(path)
         if status is None and create:
@@ -70,7 +75,7 @@ class FileLayout:
             raise FileNotFoundError(path.name)
         if status.st_mode & 0o170000 != 0o040000:
             raise NotADirectoryError(20, "not a directory, or a symbolic link to one", path.name)
-        self._checked.add(path)
+        self._checked.add(str(path))
 
     def sync_entry(self, log: str) -> None:
         """Make the name of a log durable, up to that of the store itself."""
@@ -78,12 +83,12 @@ class FileLayout:
         try:
             self._fs.sync_directory(path)
             with self._guard:
-                if path not in self._durable:
+                if str(path) not in self._durable:
                     # One sync makes every name now in the directory durable.
                     names = self._fs.names(path.parent)
                     self._fs.sync_directory(path.parent)
                     self._sync_root()
-                    self._durable.update(path.parent / name for name in names)
+                    self._durable.update(f"{path.parent}/{name}" for name in names)
         except OSError as error:
             raise BackendError(
                 f"cannot sync the directory of a log: {error.strerror or error}", session=log
@@ -94,25 +99,13 @@ class FileLayout:
 
         Whoever founded the store may have been killed before that.
         """
-        if self.directory in self._durable:
+        if str(self.directory) in self._durable:
             return
         self._fs.sync_directory(self.directory)
         # A parent that may not be read is not where this user founded a store.
         with suppress(PermissionError):
             self._fs.sync_directory(self.directory.parent)
-        self._durable.add(self.directory)
-
-    def sessions(self) -> Iterator[str]:
-        """Yield the session of every log file; whatever else lies there is passed over."""
-        logs = self.directory / LOGS
-        for name in sorted(self._fs.names(logs)):
-            status = self._fs.status_at(logs / name)
-            if len(name) != 2 or status is None or status.st_mode & 0o170000 != 0o040000:
-                continue
-            for file in self._fs.names(logs / name):
-                session = self._session_in(logs / name / file)
-                if session is not None:
-                    yield session
+        self._durable.add(str(self.directory))
 
     def keep(self, name: str, data: bytes) -> str:
         """Store *data* durably in `lost+found/` and return its place in the store."""
@@ -268,28 +261,3 @@ class FileLayout:
                 self._fs.close(second)
         finally:
             self._fs.close(first)
-
-    def _session_in(self, path: Path) -> str | None:
-        """Return the session whose log *path* is, or None if it is no log of ours."""
-        if path.suffix != SUFFIX:
-            return None
-        name = path.name.removesuffix(SUFFIX)
-        status = self._fs.status_at(path)
-        if status is None or not status.st_size or status.st_mode & 0o170000 != 0o100000:
-            return None
-        session = session_of(name) or self._session_inside(path)
-        return session if session and self.path_of(session) == path else None
-
-    def _session_inside(self, path: Path) -> str | None:
-        """Read the session id that the first frame of a log states."""
-        fd = self._fs.open(path)
-        try:
-            data = self._fs.read_at(fd, _HEAD_SIZE_MAX, 0)
-        finally:
-            self._fs.close(fd)
-        try:
-            header = decode_header(data, 0)
-            table = decode_table(data[HEADER_SIZE + header.commit_size : header.head_size], 0)
-        except (CorruptError, UnsupportedError):
-            return None
-        return table.genesis.session if table.genesis else None

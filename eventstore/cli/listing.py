@@ -14,7 +14,8 @@ from eventstore.cli import words
 from eventstore.cli.output import print_record, print_records
 from eventstore.cli.run import Run, example, json_option, store_option
 from eventstore.cli.table import NOTHING, Column, print_table
-from eventstore.index_rows import ORDERS, SessionInfo
+from eventstore.index_rows import ORDERS
+from eventstore.session_info import SessionInfo
 from eventstore.store import EventStore
 
 _PAGE = 500

@@ -17,8 +17,8 @@ import pytest
 
 from eventstore import EventStore
 from eventstore.fs import OsFileSystem
-from eventstore.index_rows import Row
 from eventstore.marks import Marks, _ids
+from eventstore.session_info import Row
 from tests.crash.stores import make, opened
 
 ROOT = Path(__file__).resolve().parents[2]

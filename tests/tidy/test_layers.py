@@ -58,6 +58,7 @@ FLOORS = {
     "log_reader": 3.3,
     "log": 3.35,
     "marks": 3.2,
+    "session_info": 3.1,
     "index_rows": 3.2,
     "index_database": 3.3,
     "index_tables": 3.35,
