@@ -7,14 +7,19 @@ from typing import Self
 
 from eventstore.desk.base import CACHE_SIZE, Durability, Model
 from eventstore.desk.compacts import AsyncCompacts
+from eventstore.desk.compare import AsyncCompares
 from eventstore.desk.handle import AsyncHandles
+from eventstore.desk.replay import AsyncReplays
 from eventstore.desk.search import AsyncSearches
+from eventstore.desk.streams import AsyncStreams
 from eventstore.models.a3s import SessionData
 from eventstore.state import STATE_SIZE_MAX
 from eventstore.store import EventStore
 
 
-class AsyncEventStore(AsyncHandles, AsyncSearches, AsyncCompacts):
+class AsyncEventStore(
+    AsyncHandles, AsyncStreams, AsyncCompares, AsyncReplays, AsyncSearches, AsyncCompacts
+):
     """An `EventStore` whose methods are coroutines; see there for what each promises.
 
     `async with AsyncEventStore.open(…) as store` or `store = await AsyncEventStore.open(…)`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from eventstore.address import PREFIX, prefix_of
 from eventstore.commit import Version
@@ -11,10 +11,12 @@ from eventstore.errors import InvalidInputError
 from eventstore.log import Log
 
 At = int | str | datetime | Version
-"""A version number (negative: that many before the newest), an address prefix `b3:…`, a time."""
+"""A version number (negative: that many before the newest), the beginning `b3:…` of an address or
+of a commit's id, a time."""
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}\Z")
 _CANDIDATES_MAX = 5
+_AGO = re.compile(r"([0-9]{1,9})\s+(second|minute|hour|day|week)s?\s+ago\Z")
 
 
 def resolve(log: Log, at: At, newest: int) -> int:
@@ -65,35 +67,52 @@ def _at_text(log: Log, text: str, newest: int) -> int:
         return _at_number(log, int(text), newest)
     prefix = prefix_of(text)
     if prefix is not None:
-        return _at_address(log, prefix)
-    try:
-        return _at_time(log, datetime.fromisoformat(text), newest)
-    except ValueError:
+        return _at_digest(log, prefix)
+    found = moment(text)
+    if found is None:
         raise InvalidInputError(
             f"{text[:80]!r} names no version",
             session=log.session,
             field="at",
             hint="use a number such as 17 or -1, an address such as b3:9f2c, or an ISO 8601 time",
-        ) from None
+        )
+    return _at_time(log, found, newest)
 
 
-def _at_address(log: Log, prefix: str) -> int:
-    """Return the newest version whose session part has an address that starts so."""
+def moment(text: str) -> datetime | None:
+    """Return the time that ISO 8601 text or `2 hours ago` names, or None."""
+    match = _AGO.match(text.strip())
+    try:
+        if match:
+            return datetime.now(UTC) - timedelta(**{f"{match[2]}s": int(match[1])})
+        return datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _at_digest(log: Log, prefix: str) -> int:
+    """Return the version whose session part has an address, or whose commit an id, that starts so.
+
+    Of several versions with the same address, the newest.
+    """
     found: dict[str, int] = {}
     for version in log.versions():
-        address = version.address
-        if address is not None and address.startswith(prefix):
-            found.setdefault(address, version.version)
+        for digest in (version.address, version.commit):
+            if digest is not None and digest.startswith(prefix):
+                found.setdefault(digest, version.version)
     if not found:
         raise InvalidInputError(
-            f"no version has an address that starts with {PREFIX}{prefix}",
+            f"no version has an address or a commit id that starts with {PREFIX}{prefix}",
             session=log.session,
             field="at",
         )
     if len(found) > 1:
-        some = ", ".join(f"{PREFIX}{address[:16]}" for address in list(found)[:_CANDIDATES_MAX])
+        some = ", ".join(
+            f"{PREFIX}{digest[:16]} (version {number})"
+            for digest, number in list(found.items())[:_CANDIDATES_MAX]
+        )
         raise InvalidInputError(
-            f"{len(found)} addresses start with {PREFIX}{prefix}: {some}",
+            f"{len(found)} addresses and commit ids start with {PREFIX}{prefix}: {some}",
             session=log.session,
             field="at",
             hint="give more digits",

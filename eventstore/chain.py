@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from eventstore.delta import decode_delta, fold
@@ -57,6 +57,23 @@ def rebuild(newest: PartEntry, steps: Sequence[Step], size_max: int) -> tuple[by
         context=context_of(decoded),
     )
     return state, chain
+
+
+def unroll(steps: Sequence[Step], size_max: int) -> Iterator[bytes]:
+    """Yield every state of a chain, from the keyframe on, each made of the one before.
+
+    The caller checks the states against their addresses.
+    """
+    decoded = _decoded(steps, 0, size_max)
+    state = decoded[0].data
+    yield state
+    for span in decoded[1:]:
+        delta = decode_delta(*span)
+        size = delta.ends[-1] if delta.ends else 0
+        if size > size_max:
+            raise CorruptError(f"a state claims {size} bytes, more than the limit allows")
+        state = fold(state, [delta], size)
+        yield state
 
 
 def _decoded(steps: Sequence[Step], size: int, size_max: int) -> list[Span]:

@@ -12,7 +12,7 @@ from eventstore.commit import Version
 from eventstore.content import Content
 from eventstore.draft import Change, Draft, Head, draft
 from eventstore.errors import ConflictError, CorruptError, UnsupportedError
-from eventstore.log_reader import LogReader
+from eventstore.log_history import LogHistory
 from eventstore.part_writer import PartWriter, Written
 from eventstore.payload import SALT_SIZE, Genesis, PartEntry
 from eventstore.state import decode
@@ -24,7 +24,7 @@ Decision = Change | Version | None
 """What to do on a head: commit a change, or nothing, because a version is already it."""
 
 
-class Log(LogReader):
+class Log(LogHistory):
     """The log of one session, to be read and added to; safe to use from several threads."""
 
     _origin: Any = _UNKNOWN
@@ -91,6 +91,12 @@ class Log(LogReader):
 
         return decide
 
+    def version_with(self, key: str) -> int | None:
+        """Return the number of the version that was committed under *key*, None if none was."""
+        if self._keys is None:
+            self._keys = {v.key: v.version for v in self.versions() if v.key is not None}
+        return self._keys.get(key)
+
     def check_expected(self, expected: int, head: Head | None) -> None:
         """Raise `ConflictError` unless *head* is version *expected*, or 0 and there is none."""
         actual = 0 if head is None else head.version
@@ -147,9 +153,7 @@ class Log(LogReader):
     def _repeated(self, change: Change) -> Version | None:
         """Return the version that was committed under the key of *change*, if one was."""
         assert change.key is not None, "only a change with a key can be a repeat"
-        if self._keys is None:
-            self._keys = {v.key: v.version for v in self.versions() if v.key is not None}
-        seq = self._keys.get(change.key)
+        seq = self.version_with(change.key)
         if seq is None:
             return None
         version = self.version(seq)

@@ -21,7 +21,7 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
-class _Walked:
+class Walked:
     """A version on the way back through a log, and the entry it was read from in some epoch."""
 
     epoch: int
@@ -165,15 +165,15 @@ class LogReader(LogEnd):
         self._guard.release()
         return True
 
-    def _newest(self, epoch: int) -> _Walked | None:
+    def _newest(self, epoch: int) -> Walked | None:
         """Return the newest sound version."""
         with self._guard:
             head = self._sound_head()
             if head is None:
                 return None
-            return _Walked(epoch, head.entry, head.genesis, self.version_of(head.entry))
+            return Walked(epoch, head.entry, head.genesis, self.version_of(head.entry))
 
-    def _before(self, newer: _Walked, epoch: int) -> _Walked | None:
+    def _before(self, newer: Walked, epoch: int) -> Walked | None:
         """Return the version before one that may have been read from a log since replaced."""
         prev, seq = newer.version.prev, newer.version.version - 1
         if prev is None:
@@ -185,7 +185,7 @@ class LogReader(LogEnd):
                 entry = self._entry(seq)
                 if entry.commit.id != prev:
                     raise CorruptError("its commit is not the one the next commit names")
-        return _Walked(epoch, entry, newer.genesis, self.version_of(entry))
+        return Walked(epoch, entry, newer.genesis, self.version_of(entry))
 
     def _erased(self, part: str, seq: int) -> ErasedError:
         """Return the error for a state that thinning dropped, naming the nearest that are kept."""

@@ -9,10 +9,12 @@ import click
 from eventstore.cli.branch import fork, restore, tree
 from eventstore.cli.change import rm, undelete
 from eventstore.cli.compact import compact
+from eventstore.cli.compare import diff
 from eventstore.cli.demo import demo
 from eventstore.cli.exchange import export, import_
 from eventstore.cli.history import cat, log
 from eventstore.cli.listing import ls, stats
+from eventstore.cli.replay import replay
 from eventstore.cli.run import App, example, store_option
 from eventstore.cli.search import search
 from eventstore.cli.show import show
@@ -53,8 +55,9 @@ def app() -> None:
     """The flight recorder for AI-agent sessions.
 
     Every save of a session is kept, addressed and chained. A version of a session is written
-    ID@17, ID@-1 (the one before the newest), ID@b3:9f2c… (by address) or ID@2026-01-31T10:00
-    (the newest saved by then); ID alone is the newest. An ID that begins with - goes after --.
+    ID@17, ID@-1 (the one before the newest), ID@b3:9f2c… (by address or commit id),
+    ID@2026-01-31T10:00 or "ID@2 hours ago" (the newest saved by then); ID alone is the newest.
+    An ID that begins with - goes after --.
 
     Exit codes: 0 done; 1 not found, or not all of it could be done; 2 not understood, or the
     store could not be looked at; 130 interrupted.
@@ -68,6 +71,8 @@ for command in (
     ls,
     show,
     log,
+    diff,
+    replay,
     cat,
     rm,
     undelete,

@@ -1,6 +1,7 @@
 """How a version of a session is written.
 
-`ID@17`, `ID@-1`, `ID@b3:9f2c…`, `ID@2026-01-31T10:00`; `ID` alone is the newest.
+`ID@17`, `ID@-1`, `ID@b3:9f2c…`, `ID@2026-01-31T10:00`, `ID@2 hours ago`; `ID` alone is the
+newest.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from eventstore.address import PREFIX, prefix_of
+from eventstore.at import moment
 
 At = int | str | datetime
 """A version number (negative: so many before the newest), an address prefix, or a moment."""
@@ -47,7 +49,7 @@ def parse_at(text: str) -> At | None:
     digits = prefix_of(text)
     if digits is not None:
         return PREFIX + digits
-    return _moment(text)
+    return moment(text) if text.endswith(" ago") else _moment(text)
 
 
 def _moment(text: str) -> datetime | None:
@@ -56,8 +58,8 @@ def _moment(text: str) -> datetime | None:
     if match is None:
         return None
     try:
-        moment = datetime.fromisoformat(text).astimezone()
+        found = datetime.fromisoformat(text).astimezone()
         whole = match["second"] is not None and match["fraction"] is None
-        return moment + _REST_OF_SECOND if whole else moment
+        return found + _REST_OF_SECOND if whole else found
     except (ValueError, OverflowError, OSError):
         return None

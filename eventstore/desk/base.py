@@ -180,6 +180,15 @@ class StoreBase:
         newest = log.newest_sound()
         return None if newest is None else resolve(log, at, newest)
 
+    def _version(self, id: str, at: At | None, field: str = "id") -> Version:
+        """Return the version that *at* means (default: the newest) of a session that must be."""
+        log = self._log(id)
+        seq = self._seq(log, at)
+        found = log.current() if seq is None else log.version(seq)
+        if found is None:
+            raise InvalidInputError("there is no such session", session=id, field=field)
+        return found
+
     def _log(self, id: str) -> Log:
         """Return the log of a session, checking the id first."""
         return self._open_catalog().log(check_id(id))

@@ -114,9 +114,9 @@ def test_log_of_a_part_reversed_limited_and_from_a_version(place: Path) -> None:
         return [row["version"] for row in lines(run(place, "log", "s", "--json", *options))]
 
     assert versions("--part", "artifacts") == [4]
-    assert versions("--reverse") == [1, 2, 3, 4]
+    assert versions("--oldest-first") == [1, 2, 3, 4]
     assert versions("--limit", "2") == [4, 3]
-    assert versions("--limit", "2", "--reverse") == [3, 4]
+    assert versions("--limit", "2", "--oldest-first") == [1, 2]
     older = lines(run(place, "log", "s@2", "--json"))
     assert [row["version"] for row in older] == [2, 1]
     missing = run(place, "log", "s", "--part", "nope")

@@ -11,11 +11,12 @@ import eventstore
 from eventstore import AsyncEventStore, EventStore, EventStoreError, SessionStore
 
 NAMES = """ArtifactStore AsyncEventStore BackendError CompactReport CompactedLog ConflictError
-CorruptError DurabilityError ErasedError EventStore EventStoreError Handle HeldError Hit
-InvalidInputError Message Page PartVersion RunRecord SessionConfig SessionData
-SessionInfo SessionStore StoreStats ToolArtifact TraceEvent TreeNode UnsupportedError
-VerificationReport Version Watch"""
+CorruptError Difference Divergence DurabilityError ErasedError Event EventStore EventStoreError
+Fold Handle HeldError HistoryPage Hit InvalidInputError Message Page PartVersion RunEventPage
+RunEventRecord RunRecord SessionConfig SessionData SessionInfo SessionStore StoreStats ToolArtifact
+TraceEvent TreeNode UnsupportedError VerificationReport Version Watch Words apply_patch marked"""
 
+FILTERS = "actor, kind, since, until, oldest_first"
 REMARKS = "*, actor, note, expected, key"
 METHODS = {
     "open": "location, *, model, durability, create, state_size_max, cache_size, search",
@@ -45,12 +46,26 @@ METHODS = {
     "search": "query, *, role, tool, session, since, until, all_versions, limit",
     "watch": "id, *, after, wait",
     "sessions": "*, order_by, limit, after, parent, state, updated_since, deleted",
-    "history": "id, part",
+    "history": f"id, part, *, {FILTERS}",
+    "history_page": f"id, part, *, {FILTERS}, limit, after, changes",
+    "diff": "id, at, to, *, other, part",
+    "first_divergence": "a, b, *, part",
+    "replay": "id, start, stop",
+    "append_messages": f"id, messages, {REMARKS}",
+    "append_trace_events": f"id, events, {REMARKS}",
+    "append_run_events": f"id, run_id, events, {REMARKS}",
+    "run_events": "id, run_id, *, after, limit, at",
     "version": "id, at",
     "stats": "",
     "sync": "",
     "health_check": "",
     "backend_name": "",
+}
+HANDED_ON = {
+    "save_states": "id, states, **options",
+    "append_messages": "id, messages, **options",
+    "append_trace_events": "id, events, **options",
+    "append_run_events": "id, run_id, events, **options",
 }
 PROTOCOL = """save load delete list exists save_artifacts load_artifacts save_trace_events
 load_trace_events save_run_records load_run_records save_verification_reports
@@ -91,9 +106,9 @@ def test_the_parameters_of_a_method(name: str) -> None:
     plain, awaited = getattr(EventStore, name), getattr(AsyncEventStore, name)
     assert parameters(plain) == METHODS[name]
     both = [inspect.signature(method).parameters for method in (plain, awaited)]
-    if name == "save_states":
+    if name in HANDED_ON:
         # The asynchronous one hands its options on.
-        assert parameters(awaited) == "id, states, **options"
+        assert parameters(awaited) == HANDED_ON[name]
     else:
         assert parameters(awaited) == METHODS[name]
         defaults = [{p.name: p.default for p in found.values()} for found in both]
@@ -102,9 +117,9 @@ def test_the_parameters_of_a_method(name: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_what_is_awaited(name: str) -> None:
-    """Every call of the asynchronous store is a coroutine, but opening, naming and history."""
+    """Every call of the asynchronous store is a coroutine, but opening, naming and streams."""
     method = getattr(AsyncEventStore, name)
-    if name in ("history", "tree", "search"):
+    if name in ("history", "replay", "tree", "search"):
         assert inspect.isasyncgenfunction(method)
     else:
         plain = ("open", "backend_name", "watch")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -99,10 +100,43 @@ def test_an_ambiguous_address_is_refused_with_its_candidates(location: str) -> N
         twice = next(digit for digit in digits if digits.count(digit) > 1)
         with pytest.raises(InvalidInputError, match="give more digits") as caught:
             opened.load("s", at=f"b3:{twice}")
-        for version in versions[:5]:
-            address = version.address or ""
-            if address.startswith(twice):
-                assert f"b3:{address[:16]}" in str(caught.value)
+        digests = [d for v in versions for d in (v.address, v.commit) if d and d[0] == twice]
+        named = [digest for digest in digests if f"b3:{digest[:16]}" in str(caught.value)]
+        assert len(named) == min(5, len(digests)) >= 2
+
+
+def test_at_is_a_commit_id(hourly: EventStore) -> None:
+    """The beginning of a commit's id means its version, also where the state comes twice."""
+    versions = list(hourly.history("s"))
+    for version in versions:
+        for form in (version.commit, f"b3:{version.commit}", f"b3:{version.commit[:12]}"):
+            assert hourly.version("s", form) == version
+
+
+def test_at_is_so_long_ago(location: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`2 hours ago` is counted from now, in the library as on the command line."""
+    clock = Clock()
+    clock.now = time.time_ns() - 5 * 3600 * 10**9 - 600 * 10**9
+    monkeypatch.setattr(saves, "time", clock)
+    with EventStore.open(location, model=dict) as opened:
+        for number in (1, 2, 3, 4):
+            opened.save({"id": "s", "n": number})
+        for form, number in (
+            ("0 seconds ago", 4),
+            ("1 hour ago", 4),
+            ("2 hours ago", 3),
+            (" 150  minutes ago ", 2),
+            ("4 hours ago", 1),
+        ):
+            assert opened.load("s", at=form)["n"] == number
+        for form in ("5 hours ago", "1 day ago", "2 weeks ago"):
+            with pytest.raises(InvalidInputError, match="before the first version"):
+                opened.load("s", at=form)
+        for form in ("2 years ago", "-1 hours ago", "ago", "1hours", "two hours ago", "9" * 30):
+            with pytest.raises(InvalidInputError, match="names no version"):
+                opened.load("s", at=form)
+        with pytest.raises(InvalidInputError, match="names no version"):
+            opened.load("s", at="999999999 weeks ago")
 
 
 def test_at_is_a_time(hourly: EventStore) -> None:
