@@ -77,7 +77,7 @@ class Recovery:
         """Let decoding functions, which are pure, remember what equal bytes gave."""
         with ExitStack() as stack:
             for place in (log_frames, log_chain):
-                for name in ("parse_commit", "decode_table"):
+                for name in ("unpack", "decode_table"):
                     if hasattr(place, name):
                         cached = lru_cache(MEMORY_MAX)(getattr(place, name))
                         stack.enter_context(mock.patch.object(place, name, cached))

@@ -17,6 +17,7 @@ from eventstore.delta import Splice, decode_delta, encode_delta, fold
 from eventstore.frame import decode_frame, decode_header, find_frame
 from eventstore.index_database import INDEX
 from eventstore.interchange.importer import import_paths
+from eventstore.packed import unpack
 from eventstore.payload import decode_table
 from eventstore.state import check_bytes
 from eventstore.stream import compress, decompress, read_stream
@@ -61,7 +62,8 @@ def _splices(data: bytes) -> None:
 def _log(data: bytes) -> None:
     """Read a whole log, and add to it."""
     backend = MemoryBackend()
-    backend._logs["a"] = bytearray(data)
+    with backend.writing("a"):
+        backend.append("a", 0, data)
     with EventStore(backend, model=dict, state_size_max=SIZE_MAX) as store:
         store.list()
         for version in store.history("a"):
@@ -126,7 +128,8 @@ def targets() -> tuple[Target, ...]:
         Target("frame header", lambda data: decode_header(data, 0), tuple(_FRAMES)),
         Target("frame", lambda data: decode_frame(data, 0), tuple(_FRAMES)),
         Target("search for a frame", lambda data: find_frame(data, 0), (b"x" + _FRAMES[0],)),
-        Target("commit", parse_commit, (_FIRST.commit,)),
+        Target("commit", parse_commit, (unpack(_FIRST.commit, 1).encoded,)),
+        Target("packed commit", lambda data: unpack(data, 1), (_FIRST.commit,)),
         Target("table", lambda data: decode_table(data, 1 << 20), (_FIRST.table,)),
         Target("body", lambda data: decompress(data, 500, SIZE_MAX), (compress(b"x" * 500),)),
         Target("stream", lambda data: read_stream([data], [500], b""), (compress(b"x" * 500),)),
