@@ -63,6 +63,21 @@ def compacting() -> Attempt:
     return Attempt("compact", lambda before: before[-1] if before else None)
 
 
+def noting() -> Attempt:
+    """Return the attempt to note something, which changes no state."""
+    return Attempt("note", lambda before: before[-1] if before else None)
+
+
+def restoring(number: int) -> Attempt:
+    """Return the attempt to make version *number* current again."""
+    return Attempt("restore", lambda before: before[number - 1] if number <= len(before) else None)
+
+
+def forking(states: States) -> Attempt:
+    """Return the attempt to begin a session with *states*."""
+    return Attempt("fork", lambda before: None if before else states)
+
+
 @dataclass
 class Promises:
     """What was promised of one session.

@@ -10,7 +10,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from eventstore import ConflictError, EventStoreError, InvalidInputError, Version
-from tests.crash.oracle import compacting, deleting, saving, undeleting
+from tests.crash.oracle import (
+    compacting,
+    deleting,
+    forking,
+    noting,
+    restoring,
+    saving,
+    undeleting,
+)
 from tests.crash.recovery import read_session
 
 if TYPE_CHECKING:
@@ -117,6 +125,39 @@ def compact(world: World, process: Process, session: str) -> None:
     world.attempt(process, session, compacting(), call, refusals=(InvalidInputError,))
 
 
+def restore(world: World, process: Process, session: str) -> None:
+    """Make an older version the newest."""
+    tag, number = f"restorer {world.number()}", world.random.randint(1, 4)
+
+    def call() -> Version | None:
+        version = process.store.restore(session, at=number, actor=tag)
+        return version if version.actor == tag else None
+
+    world.attempt(process, session, restoring(number), call, refusals=(InvalidInputError,))
+
+
+def fork(world: World, process: Process, session: str) -> None:
+    """Begin another session with the newest state, unless there is one; both logs may say so."""
+    target = world.random.choice([id for id in world.promises if id != session])
+    note = noting()
+    with world.expecting(process, session):
+        versions = read_session(process.store, session)
+        if not versions or not versions[-1].states:
+            return
+        at = versions[-1]
+        world.promises[session].begin(note)
+        try:
+            world.attempt(
+                process,
+                target,
+                forking(at.states),
+                lambda: process.store.fork(session, target, at=at.version),
+                refusals=(ConflictError,),
+            )
+        finally:
+            note.running = False
+
+
 def read(world: World, process: Process, session: str) -> None:
     """Read every version; whoever was shown one must not lose it."""
     promises = world.promises[session]
@@ -146,6 +187,8 @@ OPERATIONS: dict[Operation, int] = {
     delete: 2,
     undelete: 2,
     compact: 2,
+    restore: 2,
+    fork: 2,
     read: 3,
     reopen: 2,
     kill: 1,
