@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import takewhile
+from itertools import islice
 
 import click
 
@@ -13,11 +12,10 @@ from eventstore.cli import words
 from eventstore.cli.find import find_version
 from eventstore.cli.output import print_record, progress, remark
 from eventstore.cli.run import Run, example, json_option, store_option
-from eventstore.interchange.importer import export_a3s, export_oxios, import_paths
+from eventstore.interchange.a3s_export import export_a3s
+from eventstore.interchange.importer import import_paths
 from eventstore.interchange.report import ExportReport, ImportReport, Remark
 from eventstore.store import EventStore
-
-_EXPORTS = {"a3s": export_a3s, "oxios": export_oxios}
 
 
 @click.command(
@@ -25,25 +23,42 @@ _EXPORTS = {"a3s": export_a3s, "oxios": export_oxios}
     short_help="Import sessions of other programs.",
     epilog=example(
         "eventstore -s sessions/ import ~/.claude/projects",
-        "eventstore -s sessions/ import --dry-run .a3s/sessions chat.jsonl",
+        "eventstore -s sessions/ import --dry-run .a3s/sessions chat.jsonl run.traj",
+        "eventstore -s sessions/ import states.jsonl --id-field id --version-field revision",
     ),
 )
 @store_option()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option("--dry-run", is_flag=True, help="Say what would be imported; write nothing.")
+@click.option(
+    "--id-field", metavar="NAME", help="Read plain JSON states; NAME holds the session's id."
+)
+@click.option(
+    "--version-field", metavar="NAME", help="With --id-field: NAME holds the version's number."
+)
 @json_option
 @click.pass_obj
-def import_(run: Run, paths: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
-    """Import a3s-code session directories, oxios state directories and Claude Code transcripts.
+def import_(
+    run: Run,
+    *,
+    paths: tuple[str, ...],
+    dry_run: bool,
+    id_field: str | None,
+    version_field: str | None,
+    as_json: bool,
+) -> None:
+    """Import sessions of other programs, version by version.
 
-    Each PATH is a file or a directory. The store is made if it is missing. What cannot be
-    imported is named file by file and the rest is imported; importing again adds only what is
-    new. Exits 1 if anything could not be imported.
+    Each PATH is a file or a directory, which is walked. What a file is, is found by its content:
+    sessions of a3s-code, Claude Code, SWE-agent, mini-SWE-agent and OpenHands, OpenAI-style
+    chats, histories and bundles that were exported, and with --id-field plain JSON. The store
+    is made if it is missing. What cannot be imported is named file by file and the rest is
+    imported; importing again adds only what is new. Exits 1 if anything could not be imported.
     """
+    fields = {"id_field": id_field, "version_field": version_field}
     with _target(run, dry_run) as store:
-        started = time.time_ns()
-        report = import_into(run, store, paths, dry_run=dry_run)
-        stored, whole = _bytes_since(store, report.sessions, started)
+        report = import_into(run, store, paths, dry_run=dry_run, **fields)
+        stored, whole = (0, 0) if dry_run else _bytes_of(store, report.added)
     if as_json:
         print_record({**report.as_dict(), "stored_bytes": stored, "state_bytes": whole})
         return
@@ -52,11 +67,16 @@ def import_(run: Run, paths: tuple[str, ...], dry_run: bool, as_json: bool) -> N
 
 
 def import_into(
-    run: Run, store: EventStore, paths: Iterable[str], *, dry_run: bool = False
+    run: Run,
+    store: EventStore,
+    paths: Iterable[str],
+    *,
+    dry_run: bool = False,
+    **fields: str | None,
 ) -> ImportReport:
     """Import files into an open store, showing progress; problems make the run fail."""
     with progress("importing") as drawn:
-        report = import_paths(store, paths, progress=drawn, dry_run=dry_run)
+        report = import_paths(store, paths, progress=drawn, dry_run=dry_run, **fields)
     _tell_remarks(run, report.problems, report.warnings)
     return report
 
@@ -71,11 +91,11 @@ def _target(run: Run, dry_run: bool) -> Iterator[EventStore]:
             store.sync()
 
 
-def _bytes_since(store: EventStore, sessions: Iterable[str], started: int) -> tuple[int, int]:
-    """Return what the versions saved since *started* take here, and as a file each."""
+def _bytes_of(store: EventStore, added: Mapping[str, int]) -> tuple[int, int]:
+    """Return what the newest versions of sessions take here, and as a file each."""
     stored = whole = 0
-    for session in sessions:
-        for version in takewhile(lambda v: v.time >= started, store.history(session)):
+    for session, count in added.items():
+        for version in islice(store.history(session), count):
             stored += version.stored
             whole += sum(part.size for part in version.parts.values() if part.changed)
     return stored, whole
@@ -107,7 +127,7 @@ def _import_rows(report: ImportReport, stored: int, whole: int) -> Iterator[tupl
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(tuple(_EXPORTS)),
+    type=click.Choice(("a3s",)),
     default="a3s",
     show_default=True,
     help="Whose files to write.",
@@ -118,13 +138,13 @@ def _import_rows(report: ImportReport, stored: int, whole: int) -> Iterator[tupl
 def export(
     run: Run, *, sessions: tuple[str, ...], format_name: str, directory: str, as_json: bool
 ) -> None:
-    """Write sessions into a directory that a3s-code 2.1 to 3.1 resumes from, or that oxios reads.
+    """Write sessions into a directory that a3s-code 2.1 to 3.1 resumes from.
 
-    All sessions if none is named. DIR must be new or empty. What was imported from the same
-    program comes out byte for byte.
+    All sessions if none is named. DIR must be new or empty. What was imported from a3s-code
+    comes out byte for byte.
     """
     with run.store() as store:
-        report = _export(store, sessions, format_name, directory)
+        report = _export(store, sessions, directory)
     _tell_remarks(run, report.problems, report.warnings)
     if as_json:
         print_record({"format": format_name, **report.as_dict()})
@@ -135,9 +155,7 @@ def export(
     )
 
 
-def _export(
-    store: EventStore, sessions: tuple[str, ...], format_name: str, directory: str
-) -> ExportReport:
+def _export(store: EventStore, sessions: tuple[str, ...], directory: str) -> ExportReport:
     """Export all sessions, or those that were named at the versions that were named."""
     chosen: dict[str, int] = {}
     for version in (find_version(store, text) for text in sessions):
@@ -146,7 +164,7 @@ def _export(
             raise click.UsageError(message, click.get_current_context())
         chosen[version.session] = version.version
     with progress("exporting") as drawn:
-        return _EXPORTS[format_name](store, chosen or None, directory, progress=drawn)
+        return export_a3s(store, chosen or None, directory, progress=drawn)
 
 
 def _tell_remarks(run: Run, problems: list[Remark], warnings: list[Remark]) -> None:

@@ -158,7 +158,7 @@ class _DirectoryImport:
         except EventStoreError as error:
             outcome.problem(error)
             return
-        outcome.versions_added = newest - after
+        outcome.add(id, newest - after)
         for document in documents:
             document.outcome.sessions.append(id)
 

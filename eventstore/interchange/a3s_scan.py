@@ -17,8 +17,9 @@ from eventstore.interchange.a3s_layout import (
     LATER_LAYOUT,
     PROBE,
 )
-from eventstore.interchange.files import entries, format_of, open_file
+from eventstore.interchange.files import entries, format_of, is_session, open_file
 from eventstore.interchange.report import FileOutcome
+from eventstore.interchange.sample import Sample
 from eventstore.parts import ARTIFACTS
 
 _SUFFIX = ".json"
@@ -152,8 +153,11 @@ def _shows(path: Path, test: Callable[[Path], bool]) -> bool:
 
 
 def _is_session(path: Path) -> bool:
-    """Whether a file begins like a session document."""
-    return format_of(path) == FORMAT
+    """Whether a file is a session document, or starts like one and is damaged."""
+    if format_of(path) != FORMAT:
+        return False
+    document = Sample(path).document
+    return document is None or is_session(document)
 
 
 def _is_component(path: Path) -> bool:

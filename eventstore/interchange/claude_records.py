@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from eventstore.errors import InvalidInputError
 from eventstore.interchange import serde
 from eventstore.interchange.files import open_file
+from eventstore.interchange.lines import skip_line
 from eventstore.interchange.report import FileOutcome
 from eventstore.models.usage import parse_rfc3339
 from eventstore.state import STATE_SIZE_MAX
@@ -101,16 +102,6 @@ def text_of(value: Any) -> str | None:
     return value if type(value) is str and value else None
 
 
-def _skip_line(file: BinaryIO) -> int:
-    """Read to the end of a line that is too long to keep; return how many bytes that took."""
-    size = 0
-    while text := file.readline(STATE_SIZE_MAX):
-        size += len(text)
-        if text.endswith(b"\n"):
-            break
-    return size
-
-
 class Transcript:
     """One transcript, read line by line; what is odd goes into its outcome."""
 
@@ -138,7 +129,7 @@ class Transcript:
                 number += 1
                 self._outcome.size += len(text)
                 if len(text) > STATE_SIZE_MAX:
-                    self._outcome.size += _skip_line(file)
+                    self._outcome.size += skip_line(file)
                 if text.strip():
                     value = self._parse(number, text)
                     if value is not None:

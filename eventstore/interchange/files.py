@@ -17,10 +17,6 @@ from eventstore.state import STATE_SIZE_MAX
 
 Format = Literal["a3s-code", "claude-code"]
 
-KNOWN_FORMATS = (
-    "an a3s-code session directory, an oxios state directory, a Claude Code transcript (.jsonl)"
-)
-
 _HEAD_SIZE = 64 * 1024
 _LINES_TRIED = 20
 _SESSION_MEMBERS = (re.compile(rb'"id"\s*:\s*"'), re.compile(rb'"config"\s*:\s*\{'))
@@ -89,7 +85,7 @@ def is_record(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and type(value.get("type")) is str
-        and bool({"sessionId", "uuid", "leafUuid", "messageId", "timestamp"} & value.keys())
+        and bool({"sessionId", "uuid", "leafUuid", "messageId"} & value.keys())
     )
 
 

@@ -4,36 +4,41 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eventstore.errors import InvalidInputError
-from eventstore.interchange import a3s_layout, claude_code
-from eventstore.interchange.a3s_export import export_a3s
-from eventstore.interchange.a3s_import import import_directory
-from eventstore.interchange.a3s_scan import is_a3s
-from eventstore.interchange.claude_code import import_transcript
-from eventstore.interchange.files import KNOWN_FORMATS, entries, format_of, size_of
-from eventstore.interchange.oxios_export import export_oxios
-from eventstore.interchange.oxios_import import import_state_directory
-from eventstore.interchange.oxios_scan import is_oxios
+from eventstore.interchange.files import entries, size_of
+from eventstore.interchange.formats import (
+    Format,
+    Options,
+    format_of_directory,
+    format_of_file,
+    known_formats,
+    titles,
+)
 from eventstore.interchange.report import FileOutcome, ImportReport
+from eventstore.interchange.sample import Sample
 from eventstore.interchange.sink import Advance, Progress, Sink
 from eventstore.store import EventStore
 
-__all__ = ["export_a3s", "export_oxios", "import_paths"]
-
 UNKNOWN = "unknown"
-_TRANSCRIPT = ".jsonl"
+_NAMED_LIKE_OURS = (".jsonl", ".traj", ".traj.json", ".esb")
+"""A file of such a name that no format recognises is a problem wherever it is found."""
+
 _DOCUMENTS = (".json", ".tmp")
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One thing to import, and how many bytes of files it has."""
+    """One thing to import, and how many bytes of files it has.
+
+    `known` is false for a file that only its name makes worth a look.
+    """
 
     run: Callable[[Sink, Advance], list[FileOutcome]]
     size: int = 0
+    known: bool = True
 
 
 def import_paths(
@@ -42,14 +47,21 @@ def import_paths(
     *,
     progress: Progress | None = None,
     dry_run: bool = False,
+    id_field: str | None = None,
+    version_field: str | None = None,
 ) -> ImportReport:
     """Import files and directories into *store*; with *dry_run*, only say what would be done.
 
-    What is wrong with one file is in the report and stops no other. Importing the same again
-    writes nothing. Raises `BackendError` and `DurabilityError` when the store itself fails.
-    *progress* counts bytes of files.
+    With *id_field*, JSON files are plain states: objects that have a session's id in that field,
+    and, with *version_field*, the number of a version in that one. What is wrong with one file is
+    in the report and stops no other. Importing the same again writes nothing. Raises
+    `BackendError` and `DurabilityError` when the store itself fails. *progress* counts bytes of
+    files.
     """
-    jobs = [job for path in paths for job in _jobs(Path(path))]
+    if version_field is not None and id_field is None:
+        raise InvalidInputError("needs id_field too", field="version_field")
+    options = Options(id_field, version_field)
+    jobs = [job for path in paths for job in _jobs(Path(path), options)]
     report = ImportReport(dry_run=dry_run)
     sink = Sink(store, dry_run=dry_run)
     advance = _advance(progress, sum(job.size for job in jobs))
@@ -71,7 +83,7 @@ def _advance(progress: Progress | None, total: int) -> Advance:
     return advance
 
 
-def _jobs(path: Path) -> Iterator[_Job]:
+def _jobs(path: Path, options: Options) -> Iterator[_Job]:
     """Yield what a path that somebody asked for makes to do."""
     try:
         # A link that somebody names is meant; links found below it are not followed.
@@ -81,29 +93,28 @@ def _jobs(path: Path) -> Iterator[_Job]:
         yield _failed(path, f"cannot be read ({reason})")
         return
     if target.is_dir():
-        yield from _jobs_of_directory(target)
+        yield from _jobs_of_directory(target, options)
     else:
-        yield _job_of_file(target, asked_for=True)
+        yield _job_of_file(target, options)
 
 
-def _jobs_of_directory(directory: Path) -> Iterator[_Job]:
+def _jobs_of_directory(directory: Path, options: Options) -> Iterator[_Job]:
     """Yield what there is in a directory that somebody asked for."""
-    job = _job_of_known(directory)
-    if job is not None:
-        yield job
+    whole = format_of_directory(directory)
+    if whole is not None:
+        yield _job_of_directory(whole, directory)
         return
-    found = False
-    for job in _walk(directory):
-        found = True
-        yield job
-    if not found and _has_documents(directory):
-        yield _job_of_a3s(directory)
-    elif not found:
-        yield _failed(directory, f"holds nothing in a known format: {KNOWN_FORMATS}")
+    jobs = list(_walk(directory, replace(options, asked_for=False)))
+    if not any(job.known for job in jobs) and _has_documents(directory):
+        yield _job_of_directory(_format_of_documents(), directory)
+    elif jobs:
+        yield from jobs
+    else:
+        yield _failed(directory, f"holds nothing in a known format: {titles()}")
 
 
-def _walk(directory: Path) -> Iterator[_Job]:
-    """Yield the transcripts and the a3s-code directories below a directory."""
+def _walk(directory: Path, options: Options) -> Iterator[_Job]:
+    """Yield what is worth a look below a directory, files and directories that are one thing."""
     pending = [directory]
     while pending:
         here = pending.pop()
@@ -114,59 +125,86 @@ def _walk(directory: Path) -> Iterator[_Job]:
             continue
         for entry in found:
             path = Path(entry.path)
-            if entry.name.endswith(_TRANSCRIPT) or (entry.is_symlink() and path.is_dir()):
-                yield _job_of_file(path, asked_for=False)
+            if entry.is_symlink():
+                if _is_named_like_ours(path) or path.is_dir():
+                    yield _failed(path, "is a symbolic link, which is not followed")
+            elif not entry.is_dir():
+                yield from _job_of_found(path, options)
         below = [Path(entry.path) for entry in found if entry.is_dir(follow_symlinks=False)]
         for path in reversed(below):
-            job = _job_of_known(path)
-            if job is None:
-                pending.append(path)
+            whole = format_of_directory(path)
+            if whole is not None:
+                yield _job_of_directory(whole, path)
             else:
-                yield job
+                pending.append(path)
 
 
-def _job_of_file(path: Path, *, asked_for: bool) -> _Job:
-    """Return what to do with one file."""
+def _job_of_found(path: Path, options: Options) -> Iterator[_Job]:
+    """Yield what to do with a file found in a directory, if somebody would expect anything."""
+    job = _job_of_file(path, options)
+    if _is_named_like_ours(path):
+        yield job
+        return
+    sample = Sample(path)
     try:
-        found = format_of(path)
-    except InvalidInputError as error:
-        return _failed(path, str(error))
-    size = size_of(path)
-    if found == a3s_layout.FORMAT:
-        return _Job(lambda sink, go: import_directory(path.parent, sink, go, path), size)
-    if found == claude_code.FORMAT or size == 0:
-        return _Job(lambda sink, go: [import_transcript(path, sink, go, asked_for=asked_for)], size)
-    return _failed(path, f"is in no known format: {KNOWN_FORMATS}")
+        if format_of_file(sample, options) is not None:
+            yield job
+        elif sample.flaw is not None and path.name.endswith(_DOCUMENTS):
+            yield replace(job, known=False)
+    except InvalidInputError:
+        return  # It cannot be read, and nothing says that it should be.
 
 
-def _job_of_known(directory: Path) -> _Job | None:
-    """Return what to do with a directory that one program wrote; None for any other."""
-    if is_a3s(directory):
-        return _job_of_a3s(directory)
-    if is_oxios(directory):
-        return _Job(
-            lambda sink, go: import_state_directory(directory, sink, go), _size_below(directory)
-        )
-    return None
+def _job_of_file(path: Path, options: Options) -> _Job:
+    """Return what to do with one file; what it is, is found out when it is its turn."""
+
+    def run(sink: Sink, advance: Advance) -> list[FileOutcome]:
+        sample = Sample(path)
+        try:
+            found = format_of_file(sample, options)
+            if found is not None:
+                return found.read(sample, sink, advance, options)
+            reason = _why_unknown(sample)
+        except InvalidInputError as error:
+            reason = str(error)
+        advance(path, sample.size)
+        return _failed(path, reason).run(sink, advance)
+
+    return _Job(run, size_of(path))
 
 
-def _job_of_a3s(directory: Path) -> _Job:
-    """Return what to do with an a3s-code directory."""
-    return _Job(lambda sink, go: import_directory(directory, sink, go), _size_below(directory))
+def _why_unknown(sample: Sample) -> str:
+    """Return why no format recognised a file."""
+    flaw = sample.flaw
+    broken = "" if flaw is None else f"is no whole JSON ({flaw}) and "
+    return f"{broken}is in no known format: {titles()}"
 
 
-def _size_below(directory: Path) -> int:
-    """Return the size of all files below a directory."""
-    return sum(size_of(Path(base, name)) for base, _, names in os.walk(directory) for name in names)
+def _job_of_directory(format: Format, directory: Path) -> _Job:
+    """Return what to do with a directory that is one thing."""
+    read = format.read_directory
+    assert read is not None, "a format that recognises directories reads them"
+    size = sum(size_of(Path(base, name)) for base, _, names in os.walk(directory) for name in names)
+    return _Job(lambda sink, advance: read(directory, sink, advance), size)
 
 
 def _failed(path: Path, reason: str) -> _Job:
     """Return a job that only reports."""
     outcome = FileOutcome(str(path), UNKNOWN)
     outcome.problem(reason)
-    return _Job(lambda _sink, _go: [outcome])
+    return _Job(lambda _sink, _advance: [outcome])
+
+
+def _is_named_like_ours(path: Path) -> bool:
+    """Whether the name of a file says that it should be in a format we know."""
+    return path.name.endswith(_NAMED_LIKE_OURS)
 
 
 def _has_documents(directory: Path) -> bool:
     """Whether a directory holds files that may be damaged documents."""
     return any(entry.name.endswith(_DOCUMENTS) for entry in entries(directory))
+
+
+def _format_of_documents() -> Format:
+    """Return the format that says best what is wrong with a directory of damaged documents."""
+    return next(format for format in known_formats() if format.read_directory is not None)

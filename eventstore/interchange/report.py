@@ -34,15 +34,23 @@ class Remark:
 
 @dataclass(slots=True)
 class FileOutcome:
-    """What became of one file: `counts` are its records by kind, `size` its bytes."""
+    """What became of one file: `counts` are its records by kind, `size` its bytes.
+
+    `added` says how many versions were written of each session that got any.
+    """
 
     path: str
     format: str
     size: int = 0
     sessions: list[str] = field(default_factory=list)
-    versions_added: int = 0
+    added: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     remarks: list[Remark] = field(default_factory=list)
+
+    @property
+    def versions_added(self) -> int:
+        """How many versions were written."""
+        return self.added.total()
 
     @property
     def ok(self) -> bool:
@@ -61,6 +69,11 @@ class FileOutcome:
             "counts": dict(self.counts),
             "remarks": [asdict(remark) for remark in self.remarks],
         }
+
+    def add(self, session: str, versions: int) -> None:
+        """Count versions that were written."""
+        if versions:
+            self.added[session] += versions
 
     def problem(self, reason: str | EventStoreError, *, line: int | None = None) -> None:
         """Note something that was not taken."""
@@ -114,7 +127,12 @@ class ImportReport(_Remarked):
     @property
     def versions_added(self) -> int:
         """How many versions were written."""
-        return sum(file.versions_added for file in self.files)
+        return self.added.total()
+
+    @property
+    def added(self) -> Counter[str]:
+        """How many versions were written of each session that got any."""
+        return _added(file.added for file in self.files)
 
     @property
     def size(self) -> int:

@@ -40,6 +40,30 @@ class Sink:
         version = self.store.save_states(id, states, actor=ACTOR, note=note, expected=after)
         return version.version
 
+    def put(
+        self,
+        id: str,
+        states: Mapping[str, bytes],
+        *,
+        kind: str,
+        note: str | None,
+        actor: str | None,
+        key: str | None,
+        after: int,
+    ) -> int:
+        """Do what a version of that *kind* did, on top of version *after*; as `save` else."""
+        if self.dry_run:
+            return after + 1
+        if kind == "delete":
+            self.store.delete(id, actor=actor, note=note, expected=after)
+            return after + 1
+        if kind == "undelete":
+            return self.store.undelete(id, actor=actor, note=note).version
+        version = self.store.save_states(
+            id, states, actor=actor, note=note, key=key, expected=after
+        )
+        return version.version
+
 
 def _holds(version: Version | None, states: Mapping[str, bytes]) -> bool:
     """Whether *version* has exactly these states already."""

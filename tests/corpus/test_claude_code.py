@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from eventstore import EventStore
-from eventstore.interchange.importer import export_a3s, import_paths
+from eventstore.interchange.a3s_export import export_a3s
+from eventstore.interchange.importer import import_paths
 from eventstore.models.a3s import SessionData
 
 

@@ -13,7 +13,8 @@ import pytest
 from eventstore import EventStore
 from eventstore.errors import BackendError, InvalidInputError
 from eventstore.interchange import a3s_scan, files, serde
-from eventstore.interchange.importer import export_a3s, import_paths
+from eventstore.interchange.a3s_export import export_a3s
+from eventstore.interchange.importer import import_paths
 from eventstore.interchange.report import ExportReport, ImportReport
 from eventstore.models.a3s import Message, SessionData
 

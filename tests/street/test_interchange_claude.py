@@ -11,7 +11,8 @@ import pytest
 
 from eventstore import EventStore
 from eventstore.interchange import claude_records
-from eventstore.interchange.importer import export_a3s, import_paths
+from eventstore.interchange.a3s_export import export_a3s
+from eventstore.interchange.importer import import_paths
 from eventstore.interchange.report import FileOutcome
 
 SESSION = "11111111-2222-4333-8444-555555555555"

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventstore import EventStore
-from eventstore.interchange.importer import export_a3s, import_paths
+from eventstore.interchange.a3s_export import export_a3s
+from eventstore.interchange.importer import import_paths
 from eventstore.models.a3s import Message, SessionData
 
 NAMES = ["type", "id", "name", "input", "content", "text", "thinking", "source", "todos"]

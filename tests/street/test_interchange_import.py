@@ -69,7 +69,7 @@ def test_files_are_known_by_content(store: EventStore, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
-        ("x.traj", b'{"trajectory": []}', "known format: an a3s-code session directory"),
+        ("x.traj", b'{"trajectory": []}', "an a3s-code session directory"),
         ("x.jsonl", b'{"display": "d"}\n', "known format"),
         ("x.jsonl", b"\0" * 1000, "known format"),
         ("x.jsonl", b"", "holds no message"),
