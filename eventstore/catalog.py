@@ -15,6 +15,7 @@ from eventstore.errors import CorruptError, EventStoreError
 from eventstore.feed import Feed
 from eventstore.index import Index
 from eventstore.index_rows import INTEGER_MAX
+from eventstore.intake import Intake
 from eventstore.log import Log
 from eventstore.search_index import Reading, SearchIndex
 from eventstore.session_info import Row
@@ -112,6 +113,15 @@ class Catalog:
             else:
                 self._logs.move_to_end(session)
             return log
+
+    def intake(self, session: str) -> Intake:
+        """Return the log of *session* as one that takes in versions from elsewhere."""
+        return Intake(
+            self._backend,
+            session,
+            state_size_max=self._state_size_max,
+            acknowledged=self.index.settled,
+        )
 
     def account(self, log: Log) -> None:
         """After a save or a load: keep what all logs hold to make the next cheap within bounds."""

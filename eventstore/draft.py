@@ -93,8 +93,8 @@ def draft(
     position = 0 if head is None else head.end
     before = {} if head is None else head.parts
     parts = {} if change.drop else dict(before)
-    parts.update({name: _revived(row) for name, row in change.revived.items()})
-    parts.update({n: _row(item, before.get(n), position) for n, item in written.items()})
+    parts.update({name: revived(row) for name, row in change.revived.items()})
+    parts.update({n: row_of(item, before.get(n), position) for n, item in written.items()})
     if len(parts) > PARTS_MAX:
         raise InvalidInputError(f"a session has at most {PARTS_MAX} parts", field="parts")
     new = {name: row for name, row in parts.items() if name in written or name in change.revived}
@@ -119,6 +119,21 @@ def draft(
             field="note",
             hint="shorten the note, the actor or the key",
         )
+    return framed(head, commit, parts, written, genesis, upto=upto)
+
+
+def framed(
+    head: Head | None,
+    commit: Commit,
+    parts: Mapping[str, PartEntry],
+    written: Mapping[str, Written],
+    genesis: Genesis,
+    *,
+    upto: int,
+) -> Draft:
+    """Return the frame of a commit on *head*; *parts* are the rows of every part it leaves live."""
+    position = 0 if head is None else head.end
+    new = commit.parts.keys()
     rows = {
         name: row if name in new else PartEntry(Encoding.UNCHANGED, row.holder)
         for name, row in parts.items()
@@ -135,14 +150,14 @@ def draft(
     return Draft(frame, Head(entry, genesis, MappingProxyType(parts)), written)
 
 
-def _revived(row: PartEntry) -> PartEntry:
+def revived(row: PartEntry) -> PartEntry:
     """Return the row that refers to where a state stands."""
     return PartEntry(
         Encoding.REFERENCE, row.holder, row.address, row.size, row.base, row.holder, row.chain
     )
 
 
-def _row(item: Written, before: PartEntry | None, position: int) -> PartEntry:
+def row_of(item: Written, before: PartEntry | None, position: int) -> PartEntry:
     """Return the row of a state that is written at *position*, after the one in *before*."""
     follows = item.encoding is Encoding.DELTA and before is not None
     return PartEntry(

@@ -45,6 +45,10 @@ class LogReader(LogEnd):
         """Return version *seq*, which must not be beyond the head."""
         return self.version_of(self._entry(seq))
 
+    def commit_bytes(self, seq: int) -> bytes:
+        """Return the commit of version *seq*, byte for byte."""
+        return self._entry(seq).commit.encoded
+
     def version_of(self, entry: Entry) -> Version:
         """Return what people see of an entry."""
         commit = entry.commit

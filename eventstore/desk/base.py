@@ -134,6 +134,11 @@ class StoreBase:
         where = "" if self._backend.directory is None else f" at {str(self._backend.directory)!r}"
         return f"<{type(self).__name__} {self._backend.name}{where}>"
 
+    @property
+    def state_size_max(self) -> int:
+        """How many bytes a state may take."""
+        return self._state_size_max
+
     def sync(self) -> None:
         """Make everything saved so far durable; with durability `sync` it is already."""
         self._open_catalog()

@@ -70,6 +70,8 @@ FLOORS = {
     "log_history": 3.33,
     "log": 3.35,
     "log_walk": 3.38,
+    "parcel": 2.5,
+    "intake": 3.4,
     "marks": 3.2,
     "session_info": 3.1,
     "index_rows": 3.2,
