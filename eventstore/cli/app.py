@@ -18,6 +18,7 @@ from eventstore.cli.replay import replay
 from eventstore.cli.run import App, example, store_option
 from eventstore.cli.search import search
 from eventstore.cli.show import show
+from eventstore.cli.sync import pull, push
 from eventstore.cli.tail import tail
 
 
@@ -64,24 +65,26 @@ def app() -> None:
     """
 
 
-for command in (
-    demo,
-    import_,
-    export,
-    ls,
-    show,
-    log,
-    diff,
-    replay,
-    cat,
-    rm,
-    undelete,
-    restore,
-    fork,
-    tree,
-    tail,
-    search,
-    compact,
-    stats,
-):
+COMMANDS = (
+    *(demo, import_, export, push, pull),
+    *(
+        ls,
+        show,
+        log,
+        diff,
+        replay,
+        cat,
+        rm,
+        undelete,
+        restore,
+        fork,
+        tree,
+        tail,
+        search,
+        compact,
+        stats,
+    ),
+)
+
+for command in COMMANDS:
     app.add_command(command)

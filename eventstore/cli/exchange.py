@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import islice
+from pathlib import Path
 
 import click
 
 from eventstore.cli import words
 from eventstore.cli.find import find_version
 from eventstore.cli.output import print_record, progress, remark
-from eventstore.cli.run import Run, example, json_option, store_option
-from eventstore.interchange.a3s_export import export_a3s
+from eventstore.cli.run import Run, example, json_option, part_option, store_option
+from eventstore.cli.selectors import parse_at
+from eventstore.interchange.exports import ExportOptions, known_exports
 from eventstore.interchange.importer import import_paths
-from eventstore.interchange.report import ExportReport, ImportReport, Remark
+from eventstore.interchange.report import ImportReport, Remark
 from eventstore.store import EventStore
 
 
@@ -119,52 +123,86 @@ def _import_rows(report: ImportReport, stored: int, whole: int) -> Iterator[tupl
 
 
 @click.command(
-    short_help="Write sessions as another program's files.",
-    epilog=example("eventstore -s sessions/ export fix-login@17 --to resumed/"),
+    short_help="Write sessions as files.",
+    epilog=example(
+        "eventstore -s sessions/ export fix-login@17 --to resumed/",
+        "eventstore -s sessions/ export fix-login --format markdown --to fix-login.md",
+        "eventstore -s sessions/ export --format bundle --to all.esb",
+        "eventstore -s sessions/ export --format bundle --since all.esb --to new.esb",
+    ),
 )
 @store_option()
 @click.argument("sessions", metavar="[ID[@V]]...", nargs=-1)
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(("a3s",)),
+    type=click.Choice(sorted(known_exports())),
     default="a3s",
     show_default=True,
-    help="Whose files to write.",
+    help="What to write.",
 )
-@click.option("--to", "directory", metavar="DIR", required=True, help="Where to write them.")
+@click.option("--to", "target", metavar="PATH", required=True, help="Where to; - is the output.")
+@click.option("--since", metavar="WHEN", help="For bundle: a time, or the bundle before this one.")
+@part_option
 @json_option
 @click.pass_obj
 def export(
-    run: Run, *, sessions: tuple[str, ...], format_name: str, directory: str, as_json: bool
+    run: Run,
+    *,
+    sessions: tuple[str, ...],
+    format_name: str,
+    target: str,
+    since: str | None,
+    part: str,
+    as_json: bool,
 ) -> None:
-    """Write sessions into a directory that a3s-code 2.1 to 3.1 resumes from.
+    """Write sessions to files that other programs, people or other stores read.
 
-    All sessions if none is named. DIR must be new or empty. What was imported from a3s-code
-    comes out byte for byte.
+    a3s is a directory that a3s-code 2.1 to 3.1 resumes from: what was imported from it comes out
+    byte for byte. json is the exact bytes of one state, jsonl all versions line by line, markdown
+    a transcript for people. A bundle is one file with all history, which import restores commit
+    for commit. All sessions if none is named. PATH must not be there yet; a directory may be
+    empty.
     """
+    if since is not None and format_name != "bundle":
+        raise click.UsageError("--since is for --format bundle", click.get_current_context())
     with run.store() as store:
-        report = _export(store, sessions, directory)
+        wanted = _wanted(store, sessions)
+        with progress("exporting") as drawn:
+            options = ExportOptions(part, None if since is None else _since(since), drawn)
+            place = sys.stdout.buffer if target == "-" else target
+            report = known_exports()[format_name].run(store, wanted, place, options)
     _tell_remarks(run, report.problems, report.warnings)
-    if as_json:
+    if as_json and target != "-":
         print_record({"format": format_name, **report.as_dict()})
-        return
-    click.echo(
-        f"{words.plural(len(report.sessions), 'session')} in {words.plural(report.files, 'file')}, "
-        f"{words.size(report.size)}, written to {words.clean(directory)}"
-    )
+    elif target != "-":
+        click.echo(
+            f"{words.plural(len(report.sessions), 'session')} in "
+            f"{words.plural(report.files, 'file')}, {words.size(report.size)}, "
+            f"written to {words.clean(target)}"
+        )
 
 
-def _export(store: EventStore, sessions: tuple[str, ...], directory: str) -> ExportReport:
-    """Export all sessions, or those that were named at the versions that were named."""
-    chosen: dict[str, int] = {}
+def _wanted(store: EventStore, sessions: tuple[str, ...]) -> dict[str, int] | None:
+    """Return the versions of the sessions that were named; None for all sessions."""
+    wanted: dict[str, int] = {}
     for version in (find_version(store, text) for text in sessions):
-        if version.session in chosen:
+        if version.session in wanted:
             message = f"session {words.shown_id(version.session)} is named twice"
             raise click.UsageError(message, click.get_current_context())
-        chosen[version.session] = version.version
-    with progress("exporting") as drawn:
-        return export_a3s(store, chosen or None, directory, progress=drawn)
+        wanted[version.session] = version.version
+    return wanted or None
+
+
+def _since(text: str) -> datetime | str:
+    """Return the time that is written, else the path of a bundle."""
+    if Path(text).exists():
+        return text
+    moment = parse_at(text)
+    if isinstance(moment, datetime):
+        return moment
+    message = f"--since {text!r} is neither a time nor a file"
+    raise click.UsageError(message, click.get_current_context())
 
 
 def _tell_remarks(run: Run, problems: list[Remark], warnings: list[Remark]) -> None:

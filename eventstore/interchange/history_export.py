@@ -14,6 +14,7 @@ from eventstore.at import At
 from eventstore.commit import SESSION, Version
 from eventstore.errors import ErasedError, InvalidInputError
 from eventstore.interchange.chosen import Wanted, chosen, version_of
+from eventstore.interchange.exports import Export, ExportOptions
 from eventstore.interchange.history_format import MARK, VERSION
 from eventstore.interchange.outfile import Target, name_of, writing
 from eventstore.interchange.report import ExportReport, Remark
@@ -90,3 +91,27 @@ def _line(store: EventStore, version: Version, report: ExportReport) -> bytes:
 def _text(value: object) -> bytes:
     """Return a value in one line of JSON."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _export_json(
+    store: EventStore, wanted: Wanted, target: Target, options: ExportOptions
+) -> ExportReport:
+    """Export the one session that is wanted."""
+    versions = chosen(store, wanted)
+    if len(versions) != 1:
+        raise InvalidInputError(f"takes one session, not {len(versions)}", field="json")
+    ((id, at),) = versions.items()
+    return export_json(store, id, target, at=at, part=options.part)
+
+
+def _export_history(
+    store: EventStore, wanted: Wanted, target: Target, options: ExportOptions
+) -> ExportReport:
+    """Export as the command line asks."""
+    return export_history(store, wanted, target, progress=options.progress)
+
+
+EXPORTS = (
+    Export("json", "the exact bytes of one state", _export_json),
+    Export("jsonl", "all versions, one per line", _export_history),
+)

@@ -11,6 +11,7 @@ from typing import Any
 from eventstore.commit import SESSION, Version
 from eventstore.errors import InvalidInputError
 from eventstore.interchange.chosen import Wanted, chosen, version_of
+from eventstore.interchange.exports import Export, ExportOptions
 from eventstore.interchange.outfile import Target, name_of, writing
 from eventstore.interchange.report import ExportReport
 from eventstore.interchange.sink import Progress
@@ -19,7 +20,11 @@ from eventstore.views import members
 
 _FENCES = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.MULTILINE)
 _TICKS = re.compile(r"`+")
-_TAG = re.compile(r"<(?=/?(?:details|summary|script|style|iframe|textarea)\b|!--)", re.IGNORECASE)
+_TAG = re.compile(
+    r"<(?=/?(?:details|summary|script|style|iframe|textarea|pre)\b|[!?])", re.IGNORECASE
+)
+"""What Markdown would take for the beginning of HTML that reaches beyond the text."""
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _SUMMARY_LENGTH = 80
 
@@ -191,3 +196,13 @@ def _code(text: str) -> str:
 def _plain(text: str) -> str:
     """Return text in which nothing is Markdown."""
     return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", text)
+
+
+def _export(
+    store: EventStore, wanted: Wanted, target: Target, options: ExportOptions
+) -> ExportReport:
+    """Export as the command line asks."""
+    return export_markdown(store, wanted, target, progress=options.progress)
+
+
+EXPORTS = (Export("markdown", "a transcript for people", _export),)
