@@ -17,7 +17,7 @@ from typing import Any
 
 from eventstore.adapters.oxios import StateStore
 from eventstore.backends.file import FileBackend
-from eventstore.interchange.importer import export_oxios
+from eventstore.interchange.oxios_export import export_oxios
 from eventstore.models.oxios import AgentResponse, Session
 from eventstore.models.oxios_summary import summarise
 

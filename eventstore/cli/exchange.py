@@ -54,10 +54,10 @@ def import_(
     """Import sessions of other programs, version by version.
 
     Each PATH is a file or a directory, which is walked. What a file is, is found by its content:
-    sessions of a3s-code, Claude Code, SWE-agent, mini-SWE-agent and OpenHands, OpenAI-style
-    chats, histories and bundles that were exported, and with --id-field plain JSON. The store
-    is made if it is missing. What cannot be imported is named file by file and the rest is
-    imported; importing again adds only what is new. Exits 1 if anything could not be imported.
+    sessions of a3s-code, oxios, Claude Code, SWE-agent, mini-SWE-agent and OpenHands, chats in
+    the style of OpenAI, histories and bundles that were exported, and with --id-field plain JSON.
+    The store is made if it is missing. What cannot be imported is named file by file and the rest
+    is imported; importing again adds only what is new. Exits 1 if anything could not be imported.
     """
     fields = {"id_field": id_field, "version_field": version_field}
     with _target(run, dry_run) as store:
@@ -158,11 +158,11 @@ def export(
 ) -> None:
     """Write sessions to files that other programs, people or other stores read.
 
-    a3s is a directory that a3s-code 2.1 to 3.1 resumes from: what was imported from it comes out
-    byte for byte. json is the exact bytes of one state, jsonl all versions line by line, markdown
-    a transcript for people. A bundle is one file with all history, which import restores commit
-    for commit. All sessions if none is named. PATH must not be there yet; a directory may be
-    empty.
+    a3s is a directory that a3s-code 2.1 to 3.1 resumes from, oxios one that oxios reads: what was
+    imported from the same program comes out byte for byte. json is the exact bytes of one state,
+    jsonl all versions line by line, markdown a transcript for people. A bundle is one file with
+    all history, which import restores commit for commit. All sessions if none is named. PATH must
+    not be there yet; a directory may be empty.
     """
     if since is not None and format_name != "bundle":
         raise click.UsageError("--since is for --format bundle", click.get_current_context())

@@ -21,7 +21,6 @@ from eventstore.errors import (
     EventStoreError,
     InvalidInputError,
 )
-from eventstore.fs import DIRECTORY_MODE, FILE_MODE
 from eventstore.interchange import serde
 from eventstore.interchange.a3s_document import document, replace_foreign_blocks
 from eventstore.interchange.a3s_layout import PARTS, check_document, path_of, stem_of
@@ -29,6 +28,7 @@ from eventstore.interchange.exports import Export, ExportOptions
 from eventstore.interchange.outfile import Target
 from eventstore.interchange.report import ExportReport, Remark, Severity
 from eventstore.interchange.sink import Progress
+from eventstore.interchange.target import check_free, make_empty, write_new
 from eventstore.store import EventStore
 
 
@@ -53,7 +53,7 @@ def export_a3s(
     else:
         wanted = dict.fromkeys(store.list() if ids is None else ids)
     target = Path(directory)
-    _make_empty(target)
+    make_empty(target)
     export = _Export(store, target)
     for id, version in wanted.items():
         export.plan(id, at if version is None else version)
@@ -116,7 +116,8 @@ class _Export:
             if part in version.parts:
                 path = self.directory / path_of(part, stem)
                 files[path] = self._document(version, part)
-        self._check(files)
+        for path in files:
+            check_free(path)
         self.stems[stem] = id
         for part in sorted(version.parts.keys() - set(PARTS)):
             self._remark(id, f"part {part!r} has no place in this format; left out", "warning")
@@ -156,60 +157,15 @@ class _Export:
             reason = f"a3s-code cannot read blocks of type {kind!r}; {count} written as text"
             self._remark(id, reason, "warning")
 
-    def _check(self, files: Iterable[Path]) -> None:
-        """Refuse names that the file system takes for those of another session."""
-        for path in files:
-            try:
-                path.lstat()
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise InvalidInputError(f"cannot be a file name ({error.strerror})") from None
-            raise InvalidInputError(f"would overwrite {path.name!r} of another session")
-
     def _write(self, path: Path, text: bytes) -> None:
-        """Write one file under a temporary name and give it its own."""
-        unfinished = path.with_name(f"{self.report.files}.tmp")
-        try:
-            _make_directories(path.parent, self.directory)
-            with os.fdopen(
-                os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb"
-            ) as file:
-                file.write(text)
-            os.replace(unfinished, path)
-        except OSError as error:
-            raise BackendError(
-                f"cannot write ({error.strerror})", where=str(path), hint="export again elsewhere"
-            ) from error
+        """Write one file."""
+        write_new(path, text, self.directory)
         self.report.files += 1
         self.report.size += len(text)
 
     def _remark(self, id: str, reason: str, severity: Severity = "problem") -> None:
         """Add a remark about a session."""
         self.report.notes.append(Remark(id, reason, severity))
-
-
-def _make_empty(directory: Path) -> None:
-    """Make the directory to export into; refuse one that holds anything."""
-    try:
-        directory.mkdir(DIRECTORY_MODE, parents=True, exist_ok=True)
-        taken = any(directory.iterdir())
-    except OSError as error:
-        raise BackendError(
-            f"cannot use the directory ({error.strerror})", where=str(directory)
-        ) from error
-    if taken:
-        raise InvalidInputError(
-            f"the directory {str(directory)!r} is not empty", hint="name a new or an empty one"
-        )
-
-
-def _make_directories(directory: Path, root: Path) -> None:
-    """Make *directory*, which is below *root*, private like everything in it."""
-    if directory != root:
-        _make_directories(directory.parent, root)
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(directory, DIRECTORY_MODE)
 
 
 def _export(

@@ -34,13 +34,14 @@ class Format:
     """One format: what people call it, how it is recognised, how it is read.
 
     `read` imports a file that `recognises` said yes to; where a whole directory is one thing,
-    `read_directory` does. Formats are asked in the order of their `rank`.
+    `read_directory` does the same for `recognises_directory`. A format has one pair or both.
+    Formats are asked in the order of their `rank`.
     """
 
     name: str
     title: str
-    recognises: Callable[[Sample, Options], bool]
-    read: Callable[[Sample, Sink, Advance, Options], list[FileOutcome]]
+    recognises: Callable[[Sample, Options], bool] | None = None
+    read: Callable[[Sample, Sink, Advance, Options], list[FileOutcome]] | None = None
     recognises_directory: Callable[[Path], bool] | None = None
     read_directory: Callable[[Path, Sink, Advance], list[FileOutcome]] | None = None
     rank: int = 50
@@ -62,7 +63,10 @@ def titles() -> str:
 
 def format_of_file(sample: Sample, options: Options) -> Format | None:
     """Return the format of a file, or None if none recognises it."""
-    return next((f for f in known_formats() if f.recognises(sample, options)), None)
+    for format in known_formats():
+        if format.recognises is not None and format.recognises(sample, options):
+            return format
+    return None
 
 
 def format_of_directory(directory: Path) -> Format | None:

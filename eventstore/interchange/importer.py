@@ -162,7 +162,7 @@ def _job_of_file(path: Path, options: Options) -> _Job:
         sample = Sample(path)
         try:
             found = format_of_file(sample, options)
-            if found is not None:
+            if found is not None and found.read is not None:
                 return found.read(sample, sink, advance, options)
             reason = _why_unknown(sample)
         except InvalidInputError as error:

@@ -10,7 +10,9 @@ from pathlib import Path
 from eventstore.at import At
 from eventstore.commit import SESSION, Version
 from eventstore.errors import BackendError, DurabilityError, EventStoreError, InvalidInputError
+from eventstore.interchange.exports import Export, ExportOptions
 from eventstore.interchange.files import is_session
+from eventstore.interchange.outfile import Target
 from eventstore.interchange.oxios_files import FILE_TEXT, text_of, why_no_session
 from eventstore.interchange.report import ExportReport, Remark, Severity
 from eventstore.interchange.sink import Progress
@@ -112,3 +114,18 @@ class _Export:
     def _remark(self, id: str, reason: str, severity: Severity = "problem") -> None:
         """Add a remark about a document."""
         self.report.notes.append(Remark(id, reason, severity))
+
+
+def _export(
+    store: EventStore,
+    wanted: Iterable[str] | Mapping[str, At | None] | None,
+    target: Target,
+    options: ExportOptions,
+) -> ExportReport:
+    """Export as the command line asks."""
+    if not isinstance(target, str | os.PathLike):
+        raise InvalidInputError("is a directory, which cannot go to a stream", field="oxios")
+    return export_oxios(store, wanted, target, progress=options.progress)
+
+
+EXPORTS = (Export("oxios", "a state directory that oxios reads", _export),)

@@ -47,6 +47,6 @@ def _import(place: Place, path: Path, sink: Sink, outcome: FileOutcome) -> None:
         outcome.warning(f"{reason}; kept as a document")
     after = 0 if head is None else head.version
     note = f"{FORMAT} file {place.path}"
-    outcome.versions_added = sink.save(place.id, states, note=note, after=after) - after
+    outcome.add(place.id, sink.save(place.id, states, note=note, after=after) - after)
     outcome.sessions.append(place.id)
     outcome.counts["sessions" if place.is_session else "documents"] += 1

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from eventstore import EventStore, Message, SessionData
+from eventstore.models.oxios import Session
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -91,6 +92,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     make_transcript(home / ".claude" / "projects" / "demo" / f"{TRANSCRIPT}.jsonl")
     make_transcript(work / "chat.jsonl")
     make_a3s_directory(work / ".a3s" / "sessions")
+    make_oxios_directory(work / "oxios" / "state")
     make_run(work / "run.traj")
     (work / "states.jsonl").write_text('{"id":"a","revision":1}\n{"id":"a","revision":2}\n')
     monkeypatch.setenv("HOME", str(home))
@@ -159,6 +161,20 @@ def make_a3s_directory(directory: Path) -> None:
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")
+
+
+def make_oxios_directory(directory: Path) -> None:
+    """Write what oxios writes for one session and two documents."""
+    session = Session.with_id("user-123", "build-log").add_user_message("Summarise it.")
+    documents = {
+        "sessions/build-log.json": session.model_dump_json(indent=2),
+        "memory/facts/language.md": "# Language\n\nThe user reads French.\n",
+        "cron/jobs.json": "[]",
+    }
+    for name, text in documents.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
 
 def make_run(path: Path) -> None:

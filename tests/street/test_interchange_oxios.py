@@ -18,7 +18,8 @@ from eventstore.adapters.oxios import StateStore
 from eventstore.cli.app import app
 from eventstore.errors import InvalidInputError
 from eventstore.interchange import oxios_files, serde
-from eventstore.interchange.importer import export_oxios, import_paths
+from eventstore.interchange.importer import import_paths
+from eventstore.interchange.oxios_export import export_oxios
 from eventstore.interchange.oxios_scan import is_oxios
 from eventstore.interchange.report import ExportReport, ImportReport
 from eventstore.models.a3s import SessionData
