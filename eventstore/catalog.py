@@ -120,7 +120,7 @@ class Catalog:
             self._backend,
             session,
             state_size_max=self._state_size_max,
-            acknowledged=self.index.settled,
+            evidence=self.index.evidence,
         )
 
     def account(self, log: Log) -> None:

@@ -64,7 +64,7 @@ class Intake(Log):
                 session=self.session,
                 actual=tip.seq,
             )
-        checker = Checker(origin, tip, live, size_max=self._state_size_max)
+        checker = Checker(origin, tip, live, size_max=self.state_size_max)
         return checker.checked(parcel)
 
     def _framed(self, head: Head | None, commit: Commit, parcel: Parcel, origin: Origin) -> Draft:
@@ -90,21 +90,23 @@ class Intake(Log):
         rows = {name: before[name] for name in parcel.kept}
         rows |= {name: revived(row) for name, row in again.items()}
         rows |= {n: row_of(item, before.get(n), position) for n, item in written.items()}
-        for name in parcel.parts.keys() - rows.keys():
-            rows[name] = self._dropped(name, commit)
+        for name, cargo in parcel.parts.items():
+            if name not in rows:
+                size = commit.parts[name].size
+                rows[name] = _dropped(cargo.address, size, before.get(name), position)
         return framed(head, commit, rows, written, genesis, upto=self.settled)
 
     def _again(self, head: Head | None, commit: Commit, parcel: Parcel) -> Mapping[str, PartEntry]:
         """Return the rows of states that the log holds already, which are referred to.
 
-        Looked for where such a commit has them from: the newest version, the one before a delete,
-        the one that was restored.
+        Looked for where such a commit has them from: the newest version, the newest that was not
+        deleted, the one that was restored.
         """
         found: dict[str, PartEntry] = {}
         if head is None:
             return found
         restored = (commit.ref or {}).get("seq")
-        seqs = [head.version, head.version - 1 if commit.kind == "undelete" else 0]
+        seqs = [head.version, self.newest_live() if commit.kind == "undelete" else 0]
         seqs += [restored] if type(restored) is int and commit.kind == "restore" else []
         for seq in seqs:
             if 0 < seq <= head.version and found.keys() != parcel.parts.keys():
@@ -124,15 +126,7 @@ class Intake(Log):
     def _content(self, part: str, state: bytes) -> Content:
         """Return a state, spelled as it is."""
         value = decode(state, session=self.session, part=part)
-        return Content(part, value, size_max=self._state_size_max, exact=state)
-
-    def _dropped(self, part: str, commit: Commit) -> PartEntry:
-        """Refuse a part whose state was dropped: the format has no row for it."""
-        raise UnsupportedError(
-            f"the state of part {part!r} was dropped at its origin",
-            session=self.session,
-            version=commit.seq,
-        )
+        return Content(part, value, size_max=self.state_size_max, exact=state)
 
 
 class _Arrived:
@@ -145,3 +139,9 @@ class _Arrived:
 
     def __call__(self, head: Head | None) -> None:
         """Decide nothing: the intake drafts the frame itself."""
+
+
+def _dropped(address: str, size: int, before: PartEntry | None, position: int) -> PartEntry:
+    """Return the row of a state that was dropped at its origin."""
+    previous = position if before is None else before.holder
+    return PartEntry(Encoding.DROPPED, position, address, size, base=position, previous=previous)

@@ -45,6 +45,7 @@ class LogReader(LogEnd):
         """Return version *seq*, which must not be beyond the head."""
         return self.version_of(self._entry(seq))
 
+    @steadily
     def commit_bytes(self, seq: int) -> bytes:
         """Return the commit of version *seq*, byte for byte."""
         return self._entry(seq).commit.encoded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from pathlib import Path
 
@@ -11,9 +12,18 @@ from hypothesis import strategies as st
 
 from eventstore import EventStore
 from eventstore.address import address_of, commitment_to
-from eventstore.commit import Commit, Commitment
+from eventstore.commit import Commit, Commitment, Version
 from eventstore.desk.carrier import Carrier
-from eventstore.errors import BackendError, ConflictError, CorruptError, InvalidInputError
+from eventstore.errors import (
+    BackendError,
+    ConflictError,
+    CorruptError,
+    ErasedError,
+    InvalidInputError,
+)
+from eventstore.interchange.bundle_export import export_bundle
+from eventstore.interchange.history_export import export_history
+from eventstore.interchange.importer import import_paths
 from eventstore.interchange.sync import Divergence, Sent, pull, push
 from eventstore.parcel import Cargo, Origin, Parcel, Tip
 from tests.street.histories import dicts, facts, fill, grow
@@ -140,9 +150,11 @@ def test_both_are_written_meanwhile(tmp_path: Path) -> None:
 
         writer = threading.Thread(target=write)
         writer.start()
-        reports = [push(one, two) for _ in range(15)]
-        stop.set()
-        writer.join()
+        try:
+            reports = [push(one, two) for _ in range(15)]
+        finally:
+            stop.set()
+            writer.join()
         assert all(report.ok for report in reports)
         push(one, two)
         assert facts(two)["s"] == facts(one)["s"] and len(facts(two)["s"]) > 1
@@ -248,6 +260,43 @@ def test_what_was_received_is_stored_as_changes(other: EventStore) -> None:
         got = {version.version: version.stored for version in other.history("s")}
         assert sum(got.values()) < 1.2 * sum(sent.values())
         assert got[42] < 2 * sent[42]
+
+
+def test_a_compacted_and_thinned_history_travels(other: EventStore, tmp_path: Path) -> None:
+    """Dropped states stay dropped, all commits arrive, and what follows is stored on top."""
+    with dicts(tmp_path / "thin") as one:
+        grow(one, "s", 60)
+        one.delete("s")
+        one.undelete("s")
+        grow(one, "late", 2)
+        push(one, other, ["late"])
+        report = one.compact(keep_last=3)
+        assert any(log.dropped for log in report.logs)
+        grow(one, "s", 2, start=60)
+        commits = [version.commit for version in one.history("s")]
+        export_bundle(one, None, tmp_path / "thin.esb")
+        assert push(one, other).ok
+        with dicts() as third:
+            assert import_paths(third, [tmp_path / "thin.esb"]).ok
+            for store in (other, third):
+                assert [version.commit for version in store.history("s")] == commits
+                for version in one.history("s"):
+                    for part in version.parts:
+                        assert tried(store, part, version) == tried(one, part, version)
+        assert isinstance(tried(other, "session", one.version("s", 2)), str)
+        assert other.load("s") == one.load("s") and push(one, other).sent == []
+        out = io.BytesIO()
+        report_of = export_history(one, ["s"], out)
+        assert report_of.warnings and out.getvalue().count(b'"dropped":["session"') > 3
+
+
+def tried(store: EventStore, part: str, version: Version | None) -> bytes | str | None:
+    """Return a state, or that it was dropped."""
+    assert version is not None
+    try:
+        return store.load_bytes("s", part, at=version.version)
+    except ErasedError:
+        return "dropped"
 
 
 @given(plan=st.lists(st.tuples(st.integers(0, 3), st.sampled_from("ab")), max_size=14))
