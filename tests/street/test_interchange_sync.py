@@ -218,6 +218,26 @@ def test_a_parcel_for_another_place_is_refused(full: EventStore, other: EventSto
     assert len(facts(other)["grown"]) == 3
 
 
+def test_a_salt_is_held_against_that_of_the_log(full: EventStore, other: EventStore) -> None:
+    """Even by a delete, whose commit commits to nothing."""
+    sender, receiver = Carrier(full), Carrier(other)
+    origin = sender.origin("gone")
+    assert origin is not None
+    *saves, delete = sender.parcels("gone", Tip(), 3)
+    for parcel in saves:
+        receiver.receive(parcel, origin)
+    with pytest.raises(CorruptError, match="salt"):
+        receiver.receive(delete, Origin("gone", origin.log, b"\1" * 32))
+    assert receiver.receive(delete, origin).seq == 3
+
+
+def test_versions_follow_the_one_they_are_asked_to_follow(full: EventStore) -> None:
+    """Nothing is read out behind a version that is not in the log."""
+    with pytest.raises(CorruptError, match="does not follow") as caught:
+        next(Carrier(full).parcels("grown", Tip(2, "0" * 64), 5))
+    assert (caught.value.session, caught.value.version) == ("grown", 3)
+
+
 @pytest.mark.parametrize(
     ("state", "kept", "error"),
     [
