@@ -81,7 +81,10 @@ class Bundle:
         """Read the contents; raise `CorruptError` for what does not begin like a bundle."""
         self._size_max = size_max
         self._blocks = read_blocks(file, size_max=2 * size_max + _SLACK)
-        kind, payload = next(self._blocks, (0, b""))
+        try:
+            kind, payload = next(self._blocks, (0, b""))
+        except CorruptError as error:
+            raise told(error, "its contents, and so all of it, are missing") from error
         if kind != HEADER:
             raise CorruptError("a bundle begins with its contents")
         self.contents = decode_contents(payload)
@@ -113,10 +116,14 @@ class Bundle:
                 content.origin, content.before, content.live, size_max=self._size_max
             )
         self._checker.checked(parcel)
+        if self._done + 1 == content.count and self._checker.tip.commit != content.head:
+            raise CorruptError(
+                "the newest version is not the one in the contents",
+                session=content.session,
+                version=content.last,
+            )
         self._done += 1
         if self._done == content.count:
-            if self._checker.tip.commit != content.head:
-                raise CorruptError("the newest version is not the one in the contents")
             self._place += 1
             self._done = 0
 

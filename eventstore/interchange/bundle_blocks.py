@@ -58,14 +58,7 @@ def read_blocks(file: BinaryIO, *, size_max: int) -> Iterator[tuple[int, bytes]]
     a whole bundle, `UnsupportedError` for a later version. Never reads more than *size_max* for
     one block.
     """
-    beginning = file.read(len(MAGIC) + 1)
-    if beginning[: len(MAGIC)] != MAGIC:
-        raise CorruptError("is no bundle")
-    if beginning[len(MAGIC) :] != bytes([VERSION]):
-        raise UnsupportedError(
-            "is a bundle of a version that is not known here",
-            hint="import it with a newer version of this library",
-        )
+    beginning = _begin(file)
     everything = blake3(beginning)
     number, at = 0, len(beginning)
     while True:
@@ -89,6 +82,21 @@ def read_blocks(file: BinaryIO, *, size_max: int) -> Iterator[tuple[int, bytes]]
         raise CorruptError("the end does not prove what stands before it")
     if file.read(1):
         raise CorruptError("something stands behind the end", where=f"byte {at}")
+
+
+def _begin(file: BinaryIO) -> bytes:
+    """Read what a bundle begins with."""
+    beginning = file.read(len(MAGIC) + 1)
+    if beginning[: len(MAGIC)] != MAGIC:
+        raise CorruptError("is no bundle")
+    if len(beginning) == len(MAGIC):
+        raise CorruptError("is cut off")
+    if beginning[len(MAGIC) :] != bytes([VERSION]):
+        raise UnsupportedError(
+            "is a bundle of a version that is not known here",
+            hint="import it with a newer version of this library",
+        )
+    return beginning
 
 
 def _take(file: BinaryIO, size: int, at: int) -> bytes:

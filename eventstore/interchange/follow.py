@@ -61,16 +61,27 @@ class Follower:
         addresses = {part: address_of(state) for part, state in given.states.items()}
         if given.kind == SAVE and addresses.items() <= track.current.items():
             return
-        if track.met < track.stored:
-            self._meet(id, track, given, addresses)
+        stored = self._next(id, track)
+        if stored is not None:
+            self._meet(id, track, stored, given, addresses)
         else:
             self._add(id, track, given)
         track.current = {} if given.kind == DELETE else track.current | addresses
 
-    def _meet(self, id: str, track: _Track, given: Given, addresses: dict[str, str]) -> None:
+    def _next(self, id: str, track: _Track) -> Version | None:
+        """Return the next version that is stored and not just a note; None behind the last."""
+        while track.met < track.stored:
+            stored = self._sink.store.version(id, track.met + 1)
+            assert stored is not None, "a version up to the newest is there"
+            if stored.kind == DELETE or any(part.changed for part in stored.parts.values()):
+                return stored
+            track.met += 1
+        return None
+
+    def _meet(
+        self, id: str, track: _Track, stored: Version, given: Given, addresses: dict[str, str]
+    ) -> None:
         """Hold the version that is stored next against the one that is given."""
-        stored = self._sink.store.version(id, track.met + 1)
-        assert stored is not None, "a version up to the newest is there"
         if _matches(stored, given, addresses):
             track.met += 1
             return

@@ -16,8 +16,16 @@ def grow(store: EventStore, id: str, turns: int, *, start: int = 0) -> None:
         store.save({"id": id, "said": said, "at": 1.5 * turn}, parts=parts, note=f"turn {turn}")
 
 
+def branch(store: EventStore) -> None:
+    """Make a session that was restored, forked, and noted so."""
+    grow(store, "turned", 4)
+    store.restore("turned", at=2, note="that was better")
+    store.fork("turned", "forked", at=3)
+    grow(store, "turned", 1, start=4)
+
+
 def fill(store: EventStore) -> None:
-    """Make sessions of every fate: grown, edited, deleted, brought back, deleted for good."""
+    """Make sessions of every fate: grown, edited, deleted, brought back, gone."""
     grow(store, "grown", 5)
     grow(store, "back/again ☃", 3)
     store.delete("back/again ☃", actor="somebody", note="a mistake")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,10 +22,11 @@ from eventstore.errors import (
     UnsupportedError,
 )
 from eventstore.interchange.bundle import verify_bundle
-from eventstore.interchange.bundle_blocks import HEADER, MAGIC, VERSIONS, BlockWriter
+from eventstore.interchange.bundle_blocks import HEADER, MAGIC, VERSIONS, BlockWriter, read_blocks
 from eventstore.interchange.bundle_export import export_bundle
+from eventstore.interchange.bundle_items import ItemReader
 from eventstore.interchange.importer import import_paths
-from tests.street.histories import dicts, facts, fill, grow
+from tests.street.histories import branch, dicts, facts, fill, grow
 
 
 def bundle_of(store: EventStore, **options: Any) -> bytes:
@@ -38,6 +41,7 @@ def full() -> EventStore:
     """A store with sessions of every fate."""
     store = dicts()
     fill(store)
+    branch(store)
     return store
 
 
@@ -185,7 +189,7 @@ def test_a_bundle_that_is_cut_anywhere_is_refused(path: Path, tmp_path: Path) ->
         cut.write_bytes(whole[:size])
         with dicts() as other:
             (reason,) = reasons(other, cut)
-            assert "missing" in reason or size < 1500, reason
+            assert "is cut off" in reason and "missing" in reason, reason
             assert facts(other) == {}
     cut.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(CorruptError, match=r"missing: .*of session") as caught:
@@ -199,12 +203,42 @@ def test_a_bundle_with_a_bad_byte_anywhere_is_refused(path: Path, tmp_path: Path
     bad = tmp_path / "bad.esb"
     for at in range(0, len(whole), max(1, len(whole) // 211)):
         bad.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
-        with pytest.raises((CorruptError, UnsupportedError)):
+        with pytest.raises((CorruptError, UnsupportedError)) as caught:
             verify_bundle(bad)
+        named = re.search(r"damaged|claims|cut off|no bundle|not known here", str(caught.value))
+        assert named, caught.value
     with dicts() as other:
         bad.write_bytes(whole + b"\0")
         assert "something stands behind the end" in reasons(other, bad)[0]
         assert facts(other) == {}
+
+
+def test_blocks_stand_in_their_order_and_the_end_proves_them_all() -> None:
+    """A block in the place of another is damage, and so is the end of another bundle."""
+    out = io.BytesIO()
+    writer = BlockWriter(out)
+    ends = [writer.size]
+    for payload in (b"one", b"two"):
+        writer.add(VERSIONS, payload)
+        ends.append(writer.size)
+    whole = out.getvalue()
+    first, second = whole[ends[0] : ends[1]], whole[ends[1] : ends[2]]
+    writer.end()
+    blocks = list(read_blocks(io.BytesIO(out.getvalue()), size_max=100))
+    assert blocks == [(VERSIONS, b"one"), (VERSIONS, b"two")]
+    end = out.getvalue()[ends[2] :]
+    with pytest.raises(CorruptError, match="block 0 is damaged"):
+        list(read_blocks(io.BytesIO(whole[: ends[0]] + second + first + end), size_max=100))
+    other = io.BytesIO(whole)
+    writer = BlockWriter(other)
+    writer.add(VERSIONS, b"one")
+    writer.add(VERSIONS, b"owt")
+    writer.end()
+    foreign = other.getvalue()[ends[2] :]
+    with pytest.raises(CorruptError, match="the end does not prove"):
+        list(read_blocks(io.BytesIO(whole + foreign), size_max=100))
+    with pytest.raises(CorruptError, match="claims"):
+        list(read_blocks(io.BytesIO(out.getvalue()), size_max=2))
 
 
 def test_a_bundle_of_a_later_version_says_so(path: Path) -> None:
@@ -266,13 +300,49 @@ def test_a_forged_bundle_is_refused(tmp_path: Path, change: dict[str, Any]) -> N
         verify_bundle(path)
 
 
+@pytest.mark.parametrize("sessions", [[], [ENTRY], [ENTRY, ENTRY | {"session": "y"}]])
+def test_blocks_of_sessions_that_are_not_in_turn_are_refused(
+    tmp_path: Path, sessions: list[Any]
+) -> None:
+    """Of one behind the next, and of one that is not in the contents."""
+    path = tmp_path / "forged.esb"
+    items = zstandard.ZstdCompressor().compress(b"\1\0\0\0")
+    for place in {len(sessions), 1}:
+        header = {"format": "eventstore-bundle", "sessions": sessions}
+        path.write_bytes(forged(header, bytes([place]) + items))
+        with pytest.raises(CorruptError, match="of another session"):
+            verify_bundle(path)
+
+
+def test_a_block_that_claims_too_much_is_not_decompressed(tmp_path: Path) -> None:
+    """What a frame states is held against the limit before room is made for it."""
+    path = tmp_path / "forged.esb"
+    stream = zstandard.ZstdCompressor().compressobj(size=2**40)
+    frame = stream.compress(b"x") + stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+    header = {"format": "eventstore-bundle", "sessions": [ENTRY]}
+    path.write_bytes(forged(header, b"\0" + frame))
+    with pytest.raises(CorruptError, match="claims to hold"):
+        verify_bundle(path)
+
+
+@pytest.mark.parametrize(("head", "tail", "between"), [(3, 4, b""), (9, 0, b""), (6, 0, b"x" * 9)])
+def test_splices_stay_within_their_bounds(head: int, tail: int, between: bytes) -> None:
+    """Not more than there is, not twice the same, not beyond what a state may take."""
+    reader = ItemReader(size_max=12)
+    name = b"\7session" + bytes(32)
+    whole = b"\1\1c\0\1" + b"\2" + name + b"\1\6abcdef"
+    (parcel,) = reader.read(whole)
+    assert parcel.parts["session"].state == b"abcdef"
+    spliced = bytes([2, head, tail, len(between)]) + between
+    with pytest.raises(CorruptError, match="beyond its bounds"):
+        list(reader.read(b"\1\1c\0\1" + b"\2" + name + spliced))
+
+
 @given(data=st.binary(max_size=200), place=st.integers(0, 3))
 def test_whatever_a_block_holds_is_refused_with_a_typed_error(
     data: bytes, place: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Bytes that pass every check of the file are read as what they are: hostile."""
-    import zstandard
-
     path = tmp_path_factory.mktemp("forged") / "x.esb"
     header = {"format": "eventstore-bundle", "sessions": [ENTRY]}
     compressed = zstandard.ZstdCompressor().compress(data)
@@ -282,7 +352,9 @@ def test_whatever_a_block_holds_is_refused_with_a_typed_error(
             verify_bundle(path)
 
 
-@pytest.mark.parametrize("victim", ["commit", "state", "address", "order", "salt", "drop", "kept"])
+@pytest.mark.parametrize(
+    "victim", ["commit", "state", "address", "order", "salt", "drop", "kept", "head"]
+)
 def test_a_version_that_is_not_what_it_says_is_refused(
     full: EventStore, tmp_path: Path, victim: str
 ) -> None:
@@ -313,6 +385,8 @@ def test_a_version_that_is_not_what_it_says_is_refused(
         parcels[2], parcels[1] = parcels[1], parcels[2]
     if victim == "salt":
         contents = [replace(contents[0], salt="1" * 64)]
+    if victim == "head":
+        contents = [replace(contents[0], head="1" * 64)]
     path = tmp_path / "forged.esb"
     with path.open("wb") as file:
         writer = BundleWriter(file, contents)

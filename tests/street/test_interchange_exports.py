@@ -20,7 +20,7 @@ from eventstore.interchange.exports import ExportOptions, known_exports
 from eventstore.interchange.history_export import export_history, export_json
 from eventstore.interchange.importer import import_paths
 from eventstore.interchange.markdown_export import export_markdown
-from tests.street.histories import dicts, facts, fill, grow
+from tests.street.histories import branch, dicts, facts, fill, grow
 
 CALL = {"type": "tool_use", "id": "c1", "name": "run", "input": {"command": "ls </details>"}}
 RESULT = {"type": "tool_result", "tool_use_id": "c1", "content": "a\n```\nb", "is_error": True}
@@ -81,6 +81,23 @@ def test_a_history_comes_back_version_by_version(tmp_path: Path) -> None:
         export_history(other, None, out)
         without = re.compile(rb'"(commit|prev)":"\w+"|"time":\d+')
         assert without.sub(b"", out.read_bytes()) == without.sub(b"", path.read_bytes())
+
+
+def test_branches_come_back_as_what_they_held(tmp_path: Path) -> None:
+    """Every state that was set is set again, and where it came from nothing is added."""
+    with dicts() as store, dicts() as other:
+        branch(store)
+        export_history(store, None, tmp_path / "all.jsonl")
+        assert import_paths(store, [tmp_path / "all.jsonl"]).versions_added == 0
+        assert import_paths(other, [tmp_path / "all.jsonl"]).ok
+        assert import_paths(other, [tmp_path / "all.jsonl"]).versions_added == 0
+        for id in store.list():
+            theirs = [s for version, s in facts(store)[id] if version["kind"] != "note"]
+            assert [states for _, states in facts(other)[id]] == theirs
+        grow(store, "turned", 1, start=5)
+        (tmp_path / "all.jsonl").unlink()
+        export_history(store, None, tmp_path / "all.jsonl")
+        assert import_paths(other, [tmp_path / "all.jsonl"]).versions_added == 1
 
 
 def test_a_line_of_a_history_holds_the_exact_states(tmp_path: Path) -> None:

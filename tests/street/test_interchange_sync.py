@@ -26,7 +26,7 @@ from eventstore.interchange.history_export import export_history
 from eventstore.interchange.importer import import_paths
 from eventstore.interchange.sync import Divergence, Sent, pull, push
 from eventstore.parcel import Cargo, Origin, Parcel, Tip
-from tests.street.histories import dicts, facts, fill, grow
+from tests.street.histories import branch, dicts, facts, fill, grow
 
 
 @pytest.fixture
@@ -34,6 +34,7 @@ def full() -> EventStore:
     """A store with sessions of every fate."""
     store = dicts()
     fill(store)
+    branch(store)
     return store
 
 
@@ -53,6 +54,20 @@ def test_a_push_brings_everything_and_a_second_one_nothing(
     again = push(full, other)
     assert (again.sent, again.unchanged) == ([], len(facts(full)))
     assert pull(full, other).sent == []
+
+
+def test_what_was_received_is_seen_like_what_was_saved(
+    full: EventStore, other: EventStore, tmp_path: Path
+) -> None:
+    """By whoever lists, follows forks, or watches from another place."""
+    with dicts(tmp_path / "other") as elsewhere:
+        elsewhere.list()
+        push(full, other)
+        assert elsewhere.list() == other.list() == full.list()
+        tree = list(full.tree("turned"))
+        assert "forked" in repr(tree) and repr(list(other.tree("turned"))) == repr(tree)
+        deleted = [session.id for session in elsewhere.sessions(deleted=True).items]
+        assert deleted == ["gone"]
 
 
 def test_only_what_is_lacking_is_sent(full: EventStore, other: EventStore) -> None:
