@@ -36,9 +36,11 @@ class BackendContract:
     """
 
     def test_it_says_what_it_is(self, backend: Backend) -> None:
-        """A backend has a name, says where derived files go and whether it is durable."""
+        """A backend has a name and a store's id, says where derived files go and if it is durable."""
         assert backend.name
         assert isinstance(backend.name, str)
+        assert isinstance(backend.store_id, str)
+        assert backend.store_id
         assert backend.directory is None or backend.directory.is_dir()
         assert backend.durable in (True, False)
 
