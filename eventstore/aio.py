@@ -12,13 +12,20 @@ from eventstore.desk.handle import AsyncHandles
 from eventstore.desk.replay import AsyncReplays
 from eventstore.desk.search import AsyncSearches
 from eventstore.desk.streams import AsyncStreams
+from eventstore.desk.upkeep import AsyncUpkeep
 from eventstore.models.a3s import SessionData
 from eventstore.state import STATE_SIZE_MAX
 from eventstore.store import EventStore
 
 
 class AsyncEventStore(
-    AsyncHandles, AsyncStreams, AsyncCompares, AsyncReplays, AsyncSearches, AsyncCompacts
+    AsyncHandles,
+    AsyncStreams,
+    AsyncCompares,
+    AsyncReplays,
+    AsyncSearches,
+    AsyncCompacts,
+    AsyncUpkeep,
 ):
     """An `EventStore` whose methods are coroutines; see there for what each promises.
 

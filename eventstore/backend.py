@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from eventstore.errors import BackendError
 from eventstore.fs import FileSystem
 
 
@@ -118,6 +119,25 @@ class Backend(ABC):
     @abstractmethod
     def logs(self) -> Iterator[str]:
         """Yield the id of every session that has a log, in no particular order."""
+
+    def strays(self) -> Iterator[tuple[str, str]]:
+        """Yield what lies where logs are and is none: its place, and what is wrong with it."""
+        return iter(())
+
+    def set_aside(self, log: str, *, move: bool = False) -> str:
+        """Keep a copy of *log*, durable once this returns; say where.
+
+        With *move*, whatever stands in its place goes there instead, even if it is no log.
+        """
+        raise BackendError(f"a store in {self.name} keeps nothing aside", session=log)
+
+    def elsewhere(self, log: str) -> list[str]:
+        """Return the places where a log of that session lies that is not in its own place."""
+        return []
+
+    def put_back(self, log: str, place: str) -> None:
+        """Make what lies at *place*, one of `elsewhere`, the log, where there is none."""
+        raise BackendError(f"a store in {self.name} has nothing elsewhere", session=log)
 
     @abstractmethod
     def sync(self) -> None:

@@ -123,6 +123,23 @@ class Catalog:
             evidence=self.index.evidence,
         )
 
+    def forget(self, session: str) -> None:
+        """Remember nothing of a log that is no longer what it was."""
+        with self._guard:
+            self._logs.pop(session, None)
+            self._cached_size -= self._cached.pop(session, 0)
+
+    def repaired(self, log: Log, version: Version) -> None:
+        """Take in the version that tells of a repair."""
+        self.forget(log.session)
+        try:
+            summary = self._summary(log)
+        except CorruptError:
+            summary = Summary()  # The state is among what is lost.
+        self.index.mark(log.session)
+        row = partial(row_of, version, _place(log), summary)
+        self.index.tell(log.session, (version.version, row))
+
     def account(self, log: Log) -> None:
         """After a save or a load: keep what all logs hold to make the next cheap within bounds."""
         with self._guard:

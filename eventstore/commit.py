@@ -34,8 +34,11 @@ KINDS = (
     "release",
     "compact",
     "note",
+    "repair",
 )
 """What a commit can record; frames store the place in this list, so it only grows at its end."""
+REPAIR = "repair"
+"""The kind of a commit that tells what is lost to damage."""
 SESSION = "session"
 """The part that makes an id a session: what `load`, `list` and `exists` mean."""
 

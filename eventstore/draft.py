@@ -49,6 +49,7 @@ class Change:
 
     `contents` are parts to write, `revived` parts to make current again from where they stand;
     with `drop`, the parts in neither end with this version. `ref` is what the commit refers to.
+    `skipped` versions before it are lost.
     """
 
     kind: str
@@ -60,6 +61,7 @@ class Change:
     note: str | None = None
     key: str | None = None
     ref: Mapping[str, Any] | None = None
+    skipped: int = 0
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -93,14 +95,16 @@ def draft(
     position = 0 if head is None else head.end
     before = {} if head is None else head.parts
     parts = {} if change.drop else dict(before)
-    parts.update({name: revived(row) for name, row in change.revived.items()})
+    # Of what a repair gave up, nothing is left to refer to.
+    live = {name: row for name, row in change.revived.items() if row.address}
+    parts.update({name: revived(row) for name, row in live.items()})
     parts.update({n: row_of(item, before.get(n), position) for n, item in written.items()})
     if len(parts) > PARTS_MAX:
         raise InvalidInputError(f"a session has at most {PARTS_MAX} parts", field="parts")
-    new = {name: row for name, row in parts.items() if name in written or name in change.revived}
+    new = {name: row for name, row in parts.items() if name in written or name in live}
     commit = Commit(
         log=log,
-        seq=1 if head is None else head.version + 1,
+        seq=(0 if head is None else head.version) + change.skipped + 1,
         prev=None if head is None else head.entry.commit.id,
         kind=change.kind,
         time=change.time,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -75,6 +76,13 @@ class ConflictError(EventStoreError):
 
 class CorruptError(EventStoreError):
     """Stored bytes fail a check that they passed when written."""
+
+    def _text(self) -> str:
+        """End with the command that says what is damaged, and what can be done."""
+        text = super()._text()
+        if self.session is None or "next: " in text:
+            return text
+        return f"{text}; next: eventstore verify {shlex.quote(self.session)}"
 
 
 class DurabilityError(EventStoreError):

@@ -30,6 +30,8 @@ from eventstore.errors import CorruptError, InvalidInputError, UnsupportedError
 MAGIC = b"\x89ESL"
 END_MARK = b"LSE\x89"
 FORMAT_VERSION = 1
+GAP = 0x01
+"""The required feature of a frame that stands where versions were lost; see `gap.py`."""
 
 _FIELDS = struct.Struct("<4s4BHHIQQ")
 _SIZES = struct.Struct("<HHI")
@@ -55,6 +57,11 @@ class Header:
     table_size: int
     body_size: int
     flags: tuple[int, int, int]
+
+    @property
+    def is_gap(self) -> bool:
+        """Whether the frame holds no commit, but stands where some were lost."""
+        return bool(self.flags[0] & GAP)
 
     @property
     def size(self) -> int:
@@ -83,7 +90,14 @@ class Frame:
 
 
 def encode_frame(
-    commit: bytes, table: bytes, bodies: bytes, *, seq: int, position: int, durable_upto: int
+    commit: bytes,
+    table: bytes,
+    bodies: bytes,
+    *,
+    seq: int,
+    position: int,
+    durable_upto: int,
+    required: int = 0,
 ) -> bytes:
     """Return the bytes of frame *seq*, to be written at offset *position* of its log."""
     size = FRAME_SIZE_MIN + len(commit) + len(table) + len(bodies)
@@ -95,7 +109,7 @@ def encode_frame(
     fields = _FIELDS.pack(
         MAGIC,
         FORMAT_VERSION,
-        0,
+        required,
         0,
         0,
         len(commit),
@@ -119,7 +133,7 @@ def decode_header(data: bytes, position: int) -> Header:
     if data[_FIELDS.size : HEADER_SIZE] != _checksum(fields, position):
         raise CorruptError("a frame header fails its checksum")
     _, version, required, readonly, optional, *sizes, seq, durable_upto = _FIELDS.unpack(fields)
-    if version != FORMAT_VERSION or required:
+    if version != FORMAT_VERSION or required & ~GAP:
         raise UnsupportedError(
             f"frame format {version} with required features {required:#04x} is not known here",
             hint="open the store with a newer version of this library",

@@ -26,6 +26,10 @@ from eventstore.session_info import Row
 PENDING_MAX = 512
 """How many sessions may be saved before the index is told of them in one transaction."""
 
+_TOTALS = "SELECT TOTAL(live), COUNT(*), TOTAL(version), TOTAL(stored) FROM sessions"
+_IDS = "SELECT id FROM sessions WHERE live = 1 ORDER BY id"
+_EVIDENCE = "SELECT version, commit_id, settled FROM sessions WHERE id = ?"
+
 _logger = logging.getLogger("eventstore")
 _Answer = TypeVar("_Answer")
 
@@ -107,8 +111,7 @@ class Index:
         with self._guard:
             if self._newest is None:
                 return
-            session, version, make = self._newest
-            self._newest = None
+            (session, version, make), self._newest = self._newest, None
             newer = self._pending.get(session)
             if newer is None or newer.version <= version:
                 self._pending[session] = make()
@@ -122,16 +125,19 @@ class Index:
                 return Evidence(row.version, row.commit_id, row.settled)
             with suppress(*UNUSABLE):
                 if self._database.exists():
-                    found = self._database.connection().execute(
-                        "SELECT version, commit_id, settled FROM sessions WHERE id = ?", (session,)
-                    )
-                    return Evidence(*(found.fetchone() or ()))
+                    found = self._database.connection().execute(_EVIDENCE, (session,)).fetchall()
+                    return Evidence(*found[0]) if found else Evidence()
             return Evidence()
+
+    def apart(self, work: Callable[[Database], _Answer]) -> _Answer:
+        """Return what *work* does with the database, which nobody else uses meanwhile."""
+        with self._guard:
+            return work(self._database)
 
     def page(self, query: Query) -> Page:
         """Answer one question."""
         sql, values = query.sql()
-        return query.page(self._ask(lambda c: c.execute(sql, values).fetchall()))
+        return query.page(self.ask(lambda c: c.execute(sql, values).fetchall()))
 
     def rows(
         self, sql: str, values: tuple[Any, ...] | dict[str, Any] = (), *, fresh: bool = True
@@ -147,7 +153,7 @@ class Index:
         if not fresh:
             with self._guard, suppress(*UNUSABLE):
                 return ask(self._database.connection())
-        return self._ask(ask)
+        return self.ask(ask)
 
     def position(self) -> Position:
         """Return where the changes end that the index knows of now."""
@@ -158,7 +164,7 @@ class Index:
                 self._tables.check_all(connection)
             return self._tables.position(connection)
 
-        return self._ask(ask)
+        return self.ask(ask)
 
     def changed(self, since: Position, after: str, limit: int) -> list[tuple[int, str, int]]:
         """Return the sessions whose rows changed since a position: number, id and version.
@@ -195,18 +201,12 @@ class Index:
 
     def ids(self) -> list[str]:
         """Return the ids of all live sessions, sorted."""
-        rows = self._ask(
-            lambda c: c.execute("SELECT id FROM sessions WHERE live = 1 ORDER BY id").fetchall()
-        )
+        rows = self.ask(lambda c: c.execute(_IDS).fetchall())
         return [row[0] for row in rows]
 
     def totals(self) -> tuple[int, int, int, int]:
         """Return the numbers of live and of deleted sessions, of versions, and stored bytes."""
-        rows = self._ask(
-            lambda c: c.execute(
-                "SELECT TOTAL(live), COUNT(*), TOTAL(version), TOTAL(stored) FROM sessions"
-            ).fetchall()
-        )
+        rows = self.ask(lambda c: c.execute(_TOTALS).fetchall())
         live, count, versions, stored = rows[0]
         return int(live), count - int(live), int(versions), int(stored)
 
@@ -225,7 +225,7 @@ class Index:
         if self._marks is not None:
             self._marks.abandon()
 
-    def _ask(self, question: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
+    def ask(self, question: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
         """Answer from an index that knows everything, making it anew if it is damaged."""
         with self._guard:
             try:

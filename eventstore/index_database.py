@@ -31,6 +31,7 @@ _SCHEMA_VERSION = 3
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS checked (id TEXT PRIMARY KEY, quick INTEGER, deep INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sessions (
   id TEXT PRIMARY KEY, version INTEGER, commit_id TEXT, address TEXT, live INTEGER,
   name TEXT, state TEXT, parent_id TEXT, messages INTEGER, cost REAL, size INTEGER,
@@ -127,6 +128,21 @@ class Database:
             with suppress(OSError), self._alone():
                 if self.is_current():
                     self._remove_files()
+
+    def condition(self) -> str:
+        """Say what is wrong with the database on disk; nothing is made or mended."""
+        if self._path is None:
+            return ""
+        if self._fs.status_at(self._path) is None:
+            return "is missing"
+        try:
+            found = self.connection().execute("PRAGMA quick_check(1)").fetchall()
+        except UNUSABLE as error:
+            self.close()
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
+                return ""
+            return "is damaged"
+        return "" if found == [("ok",)] else "is damaged"
 
     def retreat(self) -> None:
         """Go on in memory."""

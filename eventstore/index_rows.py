@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
@@ -46,13 +47,19 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class StoreStats:
-    """What a store holds; `state_bytes` is what every saved state would take as its own file."""
+    """What a store holds; `state_bytes` is what every saved state would take as its own file.
+
+    `verified_at` is when the session that was not verified for longest was found sound last, None
+    if none was; `unverified` counts those that never were.
+    """
 
     sessions: int
     deleted: int
     versions: int
     stored_bytes: int
     state_bytes: int
+    verified_at: datetime | None = None
+    unverified: int = 0
 
 
 COLUMNS = tuple(column.name for column in fields(Row))

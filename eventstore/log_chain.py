@@ -8,8 +8,8 @@ from eventstore.backend import Readable
 from eventstore.chain import CHAIN_MAX, Step
 from eventstore.errors import CorruptError, UnsupportedError
 from eventstore.frame import HEADER_SIZE, Header, decode_frame, decode_header, sizes_at
-from eventstore.log_frames import placed
 from eventstore.payload import Encoding, PartEntry, body_offset, decode_table, peek
+from eventstore.place import placed
 
 _REGION_SIZE = 32 * 1024 * 1024
 """Bytes of a chain that are read at once; frames beyond it are read one by one."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from eventstore.address import commitment_to
 from eventstore.backend import Readable
-from eventstore.commit import Commit
+from eventstore.commit import REPAIR, Commit
 from eventstore.errors import CorruptError, UnsupportedError
 from eventstore.frame import (
     HEADER_SIZE,
@@ -19,6 +19,7 @@ from eventstore.frame import (
     find_frame,
     last_frame_size,
 )
+from eventstore.gap import UNKNOWN, Gap, read_gap
 from eventstore.packed import unpack
 from eventstore.payload import (
     Encoding,
@@ -27,6 +28,7 @@ from eventstore.payload import (
     bodies_of,
     decode_table,
 )
+from eventstore.place import placed
 
 _TAIL_SIZE = 64 * 1024
 _HEAD_GUESS = 4096
@@ -107,6 +109,23 @@ class LogFrames:
                 data = self._backend.read(self._session, position, header.stop)
             return self._decode(data, position)
 
+    def gap(self, position: int) -> Gap | None:
+        """Return the gap at *position*, or None if no sound one is there."""
+        return read_gap(self._backend, self._session, position)
+
+    def stop_of(self, position: int) -> int:
+        """Return where the frame at *position* ends, as its header says."""
+        with placed(self._session, position):
+            head = self._backend.read(self._session, position, position + HEADER_SIZE)
+            return decode_header(head, position).stop
+
+    def is_given_up(self, position: int) -> bool:
+        """Whether the frame that stood at *position* was lost, and a gap stands there now."""
+        return any(
+            header.is_gap and header.position <= position < header.stop
+            for header in self._forward(0, position + 1)
+        )
+
     def outline(self, position: int, genesis: Genesis | None) -> Entry:
         """Return the entry at *position* without its bodies.
 
@@ -146,7 +165,7 @@ class LogFrames:
             for header in self._forward(position, stop):
                 found[header.seq] = header.position
                 position = header.stop
-            sound = self._next_sound(position + 1, stop)
+            sound = self.next_sound(position + 1, stop)
             position = stop if sound is None else sound.position
         found[head.header.seq] = stop
         return found
@@ -155,19 +174,23 @@ class LogFrames:
         """Check every frame between *last*, or the beginning, and *size*."""
         positions: dict[int, int] = {}
         position = 0 if last is None else last.stop
+        prev, seq = (None, 0) if last is None else (last.commit.id, last.commit.seq)
         while position < size:
             try:
                 entry = self.entry(position)
             except CorruptError:
-                break
-            prev, seq = (None, 0) if last is None else (last.commit.id, last.commit.seq)
-            if entry.commit.prev != prev or entry.commit.seq != seq + 1:
+                gap = self.gap(position)
+                if gap is None:
+                    break
+                position, prev, seq = gap.stop, gap.next, gap.last
+                continue
+            if not follows(entry.commit, prev, seq):
                 break
             positions[entry.header.seq] = position
-            position, last = entry.stop, entry
+            position, prev, seq = entry.stop, entry.commit.id, entry.commit.seq
         end, witness = position, 0
         while position < size:
-            found = self._sound_at(position) or self._next_sound(position + 1, size)
+            found = self._sound_at(position) or self.next_sound(position + 1, size)
             if found is None:
                 break
             positions[found.seq] = found.position
@@ -175,7 +198,7 @@ class LogFrames:
             position = found.stop
         return Survey(positions, end, witness)
 
-    def _next_sound(self, position: int, size: int) -> Header | None:
+    def next_sound(self, position: int, size: int) -> Header | None:
         """Return the first sound frame that starts at *position* or later."""
         while position < size:
             data = self._backend.read(self._session, position, position + _SEARCH_SIZE)
@@ -233,12 +256,14 @@ class LogFrames:
 
     def _assemble(self, header: Header, head: bytes, bodies: bytes | None) -> Entry:
         """Parse commit and table, and hold them against the header and each other."""
+        if header.is_gap:
+            raise CorruptError("this version was lost to damage, and a repair gave it up")
         commit = unpack(head[: header.commit_size], header.seq)
         table = decode_table(head[header.commit_size :], header.position)
         changed = {n for n, e in table.entries.items() if e.encoding is not Encoding.UNCHANGED}
         if changed != commit.parts.keys():
             raise CorruptError("a commit contradicts its frame")
-        if (commit.seq == 1) is not (table.genesis is not None):
+        if (header.position == 0) is not (table.genesis is not None):
             raise CorruptError("a log's first frame is not where it belongs")
         parts = {
             name: replace(row, size=commit.parts[name].size) if name in changed else row
@@ -259,36 +284,10 @@ def check_commitments(entry: Entry, salt: bytes) -> None:
             raise CorruptError(f"the address of part {name!r} contradicts its commit")
 
 
-@contextmanager
-def placed(session: str, position: int) -> Iterator[None]:
-    """Let an error about stored bytes name the session and the place in its log."""
-    try:
-        yield
-    except (CorruptError, UnsupportedError) as error:
-        raise type(error)(
-            error.message,
-            session=session,
-            version=error.version,
-            where=f"byte {position}",
-            hint=error.hint,
-        ) from error
+def follows(commit: Commit, prev: str | None, seq: int) -> bool:
+    """Whether a commit goes on from version *seq*, whose id is *prev*.
 
-
-@contextmanager
-def about(session: str, seq: int) -> Iterator[None]:
-    """Let a `CorruptError` from within say which version it is about."""
-    try:
-        yield
-    except CorruptError as error:
-        raise named(error, session, seq) from error
-
-
-def named(error: CorruptError, session: str, seq: int) -> CorruptError:
-    """Return *error* with session, version and the next step."""
-    return CorruptError(
-        error.message,
-        session=session,
-        version=seq,
-        where=error.where,
-        hint="other versions still load with at=",
-    )
+    Only that of a repair may leave out numbers: those of versions that are lost.
+    """
+    is_next = commit.seq == seq + 1 or (commit.kind == REPAIR and commit.seq > seq)
+    return is_next and prev in (commit.prev, UNKNOWN)

@@ -9,8 +9,9 @@ from functools import partial
 from eventstore.commit import Version
 from eventstore.draft import Head
 from eventstore.errors import CorruptError
-from eventstore.log_frames import Entry, about
+from eventstore.log_frames import Entry
 from eventstore.log_reader import LogReader, Walked
+from eventstore.place import about
 
 
 @dataclass(frozen=True, slots=True)

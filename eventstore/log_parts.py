@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
 from eventstore.errors import CorruptError
-from eventstore.log_frames import Entry, LogFrames, check_commitments
+from eventstore.gap import UNKNOWN
+from eventstore.log_frames import Entry, LogFrames, check_commitments, follows
 from eventstore.payload import Encoding, Genesis, PartEntry
 
 _ROWS_MAX = 4096
@@ -75,24 +76,45 @@ class LogParts:
         try:
             first = self._frames.entry(0)
         except CorruptError:
+            gap = self._frames.gap(0)
+            if gap is not None and gap.genesis is not None:
+                return self._proven(gap.genesis, entry)
             return Genesis(b"", self._session)
         return self._own(first, entry)
 
     def before(self, entry: Entry, genesis: Genesis) -> Entry:
         """Return the entry that *entry* names as the one before it."""
         position = self._frames.position_before(entry.header.position)
-        older = self._frames.outline(position, genesis)
-        if older.commit.id != entry.commit.prev or older.commit.seq != entry.commit.seq - 1:
+        try:
+            older = self._frames.outline(position, genesis)
+        except CorruptError:
+            gap = self._frames.gap(position)
+            if gap is None or gap.next not in (entry.commit.prev, UNKNOWN):
+                raise
+            return self._before_gaps(position)
+        if not follows(entry.commit, older.commit.id, older.commit.seq):
             raise CorruptError("its commit is not the one the next commit names")
         # Its commitments prove the parts it changed; the others are proven by what the next one
         # says of them, or else by its digest.
         return older if genesis.salt and _agree(older, entry) else self._frames.entry(position)
+
+    def _before_gaps(self, position: int) -> Entry:
+        """Return the entry before the gap at *position*, and before those before it."""
+        while self._frames.gap(position) is not None:
+            if position == 0:
+                raise CorruptError("it was lost to damage, and a repair gave it up")
+            position = self._frames.position_before(position)
+        return self._frames.entry(position)
 
     def _own(self, first: Entry, entry: Entry) -> Genesis:
         """Return the genesis in *first* if it is of this session and of the log of *entry*."""
         genesis = first.genesis
         if genesis is None or first.commit.log != entry.commit.log:
             raise CorruptError("the log's frames are of different logs", session=self._session)
+        return self._proven(genesis, entry)
+
+    def _proven(self, genesis: Genesis, entry: Entry) -> Genesis:
+        """Return *genesis* if it is of this session and the commitments of *entry* fit it."""
         if genesis.session != self._session:
             raise CorruptError(
                 f"the log is that of session {genesis.session!r}",
@@ -107,13 +129,25 @@ class LogParts:
             ) from error
         return genesis
 
+    def _holder(self, position: int, genesis: Genesis | None) -> Entry:
+        """Return the entry that holds a state."""
+        if genesis is not None and genesis.salt:
+            return self._frames.outline(position, genesis)
+        return self._frames.entry(position)
+
     def _row(self, position: int, part: str, genesis: Genesis | None) -> PartEntry:
-        """Return the row for *part* of the frame at *position*."""
+        """Return the row for *part* of the frame at *position*.
+
+        What a repair gave up has a row without an address.
+        """
         row = self._rows.get((position, part))
         if row is None:
-            salted = genesis is not None and genesis.salt
-            frames = self._frames
-            entry = frames.outline(position, genesis) if salted else frames.entry(position)
+            try:
+                entry = self._holder(position, genesis)
+            except CorruptError:
+                if self._frames.is_given_up(position):
+                    return PartEntry(Encoding.DROPPED, position)
+                raise
             found = entry.parts.get(part)
             if found is None or found.encoding is Encoding.UNCHANGED:
                 raise CorruptError(

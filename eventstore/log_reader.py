@@ -13,9 +13,10 @@ from eventstore.commit import PartVersion, Version
 from eventstore.errors import CorruptError, ErasedError
 from eventstore.log_chain import ChainReader
 from eventstore.log_end import LogEnd
-from eventstore.log_frames import Entry, about, named
+from eventstore.log_frames import Entry
 from eventstore.log_steady import steadily
 from eventstore.payload import Encoding, Genesis, PartEntry
+from eventstore.place import about, named
 
 _Result = TypeVar("_Result")
 
@@ -146,11 +147,12 @@ class LogReader(LogEnd):
                 row = parts.get(part)
             if row is None:
                 return None
-            known = self._states.known(part, row) if is_newest else None
+            is_there = row.encoding is not Encoding.DROPPED
+            known = self._states.known(part, row) if is_newest and is_there else None
         if known is not None:
             return known
-        if row.encoding is Encoding.DROPPED:
-            raise self._erased(part, seq)
+        if not is_there:
+            raise self._erased(part, seq) if row.address else self._given_up(part, seq)
         state, _ = self._rebuilt(part, row, seq)
         if is_newest:
             with self._guard:
@@ -191,6 +193,14 @@ class LogReader(LogEnd):
                 if entry.commit.id != prev:
                     raise CorruptError("its commit is not the one the next commit names")
         return Walked(epoch, entry, newer.genesis, self.version_of(entry))
+
+    def _given_up(self, part: str, seq: int) -> CorruptError:
+        """Return the error for a state that was lost to damage, and that a repair gave up."""
+        return CorruptError(
+            f"the state of part {part!r} was lost to damage, and a repair gave it up",
+            session=self.session,
+            version=seq,
+        )
 
     def _erased(self, part: str, seq: int) -> ErasedError:
         """Return the error for a state that thinning dropped, naming the nearest that are kept."""

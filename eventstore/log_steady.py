@@ -11,7 +11,7 @@ from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from eventstore.backend import Backend
-from eventstore.errors import EventStoreError
+from eventstore.errors import CorruptError, UnsupportedError
 
 _Args = ParamSpec("_Args")
 _Result = TypeVar("_Result")
@@ -40,7 +40,7 @@ class Steady:
             epoch = self.meet()
             try:
                 result = work(epoch)
-            except EventStoreError:
+            except (CorruptError, UnsupportedError):
                 if self._backend.epoch(self._session) == epoch:
                     raise
             else:

@@ -61,11 +61,12 @@ def unpack(data: bytes, seq: int) -> Commit:
     reader = Reader(data, "a commit")
     log, flags = reader.take(_LOG_SIZE).hex(), reader.byte()
     prev = reader.take(_DIGEST_SIZE).hex() if flags & _PREV else None
-    if (prev is None) is not (seq == 1):
-        raise CorruptError("a commit has no commit before it where there must be one")
     kind = reader.byte()
     if flags > _FLAGS or kind >= len(KINDS):
         raise CorruptError("a commit has unknown flags or an unknown kind")
+    # Only a repair may begin a log with another number: that behind the last lost one.
+    if (prev is None) is not (seq == 1) and (prev is not None or KINDS[kind] != "repair"):
+        raise CorruptError("a commit has no commit before it where there must be one")
     time = reader.number()
     parts: dict[str, Commitment] = {}
     try:

@@ -87,14 +87,6 @@ class Compressor:
         return head + tail
 
 
-class Span(NamedTuple):
-    """The bytes *start* to *stop* of *data*: what one body decodes to."""
-
-    data: bytes
-    start: int
-    stop: int
-
-
 class Decompressor:
     """One stream being read, body by body. Not thread-safe."""
 
@@ -121,6 +113,14 @@ class Decompressor:
         if len(decoded) != size:
             raise CorruptError("a stream's size contradicts its tables")
         return bytes(decoded)
+
+
+class Span(NamedTuple):
+    """The bytes *start* to *stop* of *data*: what one body decodes to."""
+
+    data: bytes
+    start: int
+    stop: int
 
 
 def read_stream(bodies: Sequence[bytes], sizes: Sequence[int], context: bytes) -> list[Span]:

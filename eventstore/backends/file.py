@@ -21,7 +21,9 @@ from eventstore.backends.log_files import LogFiles, refused
 from eventstore.backends.log_finder import sessions_in
 from eventstore.backends.log_names import log_name
 from eventstore.backends.log_syncs import LogSyncs
+from eventstore.backends.probe import probe
 from eventstore.backends.rewriting import FileRewriting, rewriting_of
+from eventstore.backends.strays import elsewhere, keep_copy, keep_moved, put_back, strays
 from eventstore.errors import BackendError, ConflictError
 from eventstore.fs import FileSystem, OsFileSystem
 
@@ -155,13 +157,46 @@ class FileBackend(Backend):
         except OSError as error:
             raise refused("list the logs", None, error) from error
 
+    def strays(self) -> Iterator[tuple[str, str]]:
+        """Walk the same directories, for what `logs` passes over."""
+        try:
+            yield from strays(self.fs, self._layout)
+        except OSError as error:
+            raise refused("list the logs", None, error) from error
+
+    def set_aside(self, log: str, *, move: bool = False) -> str:
+        """Copy the file to `lost+found/`, or move what has its name there."""
+        try:
+            if not move:
+                with self._files.held(log) as file:
+                    return keep_copy(self.fs, self._layout, log, file)
+            self._files.drop(log, pages=False)
+            return keep_moved(self.fs, self._layout, log)
+        except OSError as error:
+            raise refused("set the log aside", log, error) from error
+
+    def elsewhere(self, log: str) -> list[str]:
+        """Look into every file under `logs/` and `lost+found/`."""
+        try:
+            return elsewhere(self.fs, self._layout, log)
+        except OSError as error:
+            raise refused("look for the log", log, error) from error
+
+    def put_back(self, log: str, place: str) -> None:
+        """Rename."""
+        try:
+            put_back(self.fs, self._layout, log, place)
+        except OSError as error:
+            raise refused("put the log back", log, error) from error
+        self._layout.sync_entry(log)
+
     def sync(self) -> None:
         """Sync what was appended to without a sync, and names with it."""
         self._syncs.all()
 
     def check(self) -> None:
         """Probe the directory with a small file of its own."""
-        self._layout.probe()
+        probe(self.fs, self._layout.directory)
 
     def close(self) -> None:
         """Close every file."""

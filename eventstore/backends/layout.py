@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -109,46 +109,29 @@ class FileLayout:
 
     def keep(self, name: str, data: bytes) -> str:
         """Store *data* durably in `lost+found/` and return its place in the store."""
+        return self.keep_all(f"{name}.tail", iter((data,)))
+
+    def keep_all(self, name: str, chunks: Iterator[bytes]) -> str:
+        """Store some bytes, one chunk behind the other, durably in `lost+found/`; say where."""
+        path, end = self.lost() / name, 0
+        fd = self._fs.open(path, write=True, create=True)
+        try:
+            for chunk in chunks:
+                self._fs.write_at(fd, chunk, end)
+                end += len(chunk)
+            self._fs.sync_data(fd)
+        finally:
+            self._fs.close(fd)
+        self._fs.sync_directory(path.parent)
+        return f"{LOST}/{name}"
+
+    def lost(self) -> Path:
+        """Return `lost+found/`, making it where it is missing."""
         lost = self.directory / LOST
         if self._fs.make_directory(lost):
             self._fs.sync_directory(self.directory)
         self.check_shard(lost, create=False)
-        path = lost / f"{name}.tail"
-        fd = self._fs.open(path, write=True, create=True)
-        try:
-            self._fs.write_at(fd, data, 0)
-            self._fs.sync_data(fd)
-        finally:
-            self._fs.close(fd)
-        self._fs.sync_directory(lost)
-        return f"{LOST}/{path.name}"
-
-    def probe(self) -> None:
-        """Write, sync, read back and remove a small file, naming the step that fails."""
-        path = self.directory / f".probe-{os.getpid()}-{secrets.token_hex(4)}"
-        data = secrets.token_bytes(64)
-        step = "create"
-        try:
-            fd = self._fs.open(path, write=True, create=True)
-            try:
-                step = "write"
-                self._fs.write_at(fd, data, 0)
-                step = "sync"
-                self._fs.sync_data(fd)
-                step = "read back"
-                same = self._fs.read_at(fd, len(data), 0) == data
-            finally:
-                self._fs.close(fd)
-                self._fs.remove(path)
-            step = "sync the directory"
-            self._fs.sync_directory(self.directory)
-        except OSError as error:
-            raise BackendError(
-                f"health check failed to {step}: {error.strerror or error}",
-                where=str(self.directory),
-            ) from error
-        if not same:
-            raise BackendError("health check read back other bytes", where=str(self.directory))
+        return lost
 
     def _find(self, create: bool) -> None:
         """Make sure the directory is there, and is a store or can become one."""

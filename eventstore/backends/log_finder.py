@@ -23,12 +23,12 @@ def sessions_in(fs: FileSystem, layout: FileLayout) -> Iterator[str]:
         if len(name) != 2 or status is None or status.st_mode & 0o170000 != 0o040000:
             continue
         for file in fs.names(logs / name):
-            session = _session_in(fs, layout, logs / name / file)
+            session = session_in(fs, layout, logs / name / file)
             if session is not None:
                 yield session
 
 
-def _session_in(fs: FileSystem, layout: FileLayout, path: Path) -> str | None:
+def session_in(fs: FileSystem, layout: FileLayout, path: Path) -> str | None:
     """Return the session whose log *path* is, or None if it is no log of ours."""
     if path.suffix != SUFFIX:
         return None
@@ -36,11 +36,11 @@ def _session_in(fs: FileSystem, layout: FileLayout, path: Path) -> str | None:
     status = fs.status_at(path)
     if status is None or not status.st_size or status.st_mode & 0o170000 != 0o100000:
         return None
-    session = session_of(name) or _session_inside(fs, path)
+    session = session_of(name) or session_inside(fs, path)
     return session if session and layout.path_of(session) == path else None
 
 
-def _session_inside(fs: FileSystem, path: Path) -> str | None:
+def session_inside(fs: FileSystem, path: Path) -> str | None:
     """Read the session id that the first frame of a log states."""
     fd = fs.open(path)
     try:

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
+from eventstore.cli.backup import backup
 from eventstore.cli.branch import fork, restore, tree
 from eventstore.cli.change import rm, undelete
 from eventstore.cli.compact import compact
@@ -20,6 +21,7 @@ from eventstore.cli.search import search
 from eventstore.cli.show import show
 from eventstore.cli.sync import pull, push
 from eventstore.cli.tail import tail
+from eventstore.cli.upkeep import repair, verify
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -84,6 +86,7 @@ COMMANDS = (
         compact,
         stats,
     ),
+    *(verify, repair, backup),
 )
 
 for command in COMMANDS:

@@ -14,7 +14,7 @@ from eventstore.cli import words
 from eventstore.cli.output import print_record, print_records
 from eventstore.cli.run import Run, example, json_option, store_option
 from eventstore.cli.table import NOTHING, Column, print_table
-from eventstore.index_rows import ORDERS
+from eventstore.index_rows import ORDERS, StoreStats
 from eventstore.session_info import SessionInfo
 from eventstore.store import EventStore
 
@@ -145,9 +145,9 @@ def stats(run: Run, as_json: bool) -> None:
     with run.store() as store:
         found = store.stats()
     if as_json:
-        names = ("sessions", "deleted", "versions", "stored_bytes", "state_bytes")
+        names = "sessions deleted versions stored_bytes state_bytes verified_at unverified"
         ratio = found.state_bytes / found.stored_bytes if found.stored_bytes else None
-        print_record({**{name: getattr(found, name) for name in names}, "ratio": ratio})
+        print_record({**{name: getattr(found, name) for name in names.split()}, "ratio": ratio})
         return
     rows = (
         ("sessions", words.number(found.sessions)),
@@ -156,6 +156,15 @@ def stats(run: Run, as_json: bool) -> None:
         ("stored", words.size(found.stored_bytes)),
         ("a file per version", words.size(found.state_bytes)),
         ("ratio", words.ratio(found.state_bytes, found.stored_bytes)),
+        ("oldest check", _checked(found)),
     )
     for name, value in rows:
         click.echo(f"{name:<19} {value}")
+
+
+def _checked(found: StoreStats) -> str:
+    """Say when the session that was not verified for longest was, and how many never were."""
+    if found.verified_at is None:
+        return "never; next: eventstore verify"
+    never = f", {words.plural(found.unverified, 'session')} never" if found.unverified else ""
+    return words.iso(found.verified_at) + never

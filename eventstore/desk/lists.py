@@ -5,7 +5,8 @@ from __future__ import annotations
 import builtins
 from datetime import datetime
 
-from eventstore.commit import SESSION
+from eventstore.checked import Checked
+from eventstore.commit import SESSION, instant
 from eventstore.desk.base import StoreBase
 from eventstore.desk.waiting import AsyncBase
 from eventstore.index_rows import Page, Query, StoreStats
@@ -57,7 +58,9 @@ class Lists(StoreBase):
             for part in version.parts.values()
             if part.changed
         )
-        return StoreStats(*catalog.index.totals(), state_bytes)
+        oldest, never = Checked(catalog.index.ask).oldest()
+        verified = instant(oldest) if oldest else None
+        return StoreStats(*catalog.index.totals(), state_bytes, verified, never)
 
 
 class AsyncLists(AsyncBase):

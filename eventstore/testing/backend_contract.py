@@ -36,7 +36,7 @@ class BackendContract:
     """
 
     def test_it_says_what_it_is(self, backend: Backend) -> None:
-        """A backend has a name and a store's id, says where derived files go and if it is durable."""
+        """A backend has a name and a store's id, and says where derived files go."""
         assert backend.name
         assert isinstance(backend.name, str)
         assert isinstance(backend.store_id, str)
