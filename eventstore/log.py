@@ -9,13 +9,12 @@ from typing import Any
 
 from eventstore.backend import Rewriting
 from eventstore.commit import Version
-from eventstore.content import Content
 from eventstore.draft import Change, Draft, Head, draft
 from eventstore.errors import ConflictError, CorruptError, UnsupportedError
+from eventstore.image import CHANGEABLE, Leaf
 from eventstore.log_history import LogHistory
 from eventstore.part_writer import PartWriter, Written
 from eventstore.payload import SALT_SIZE, Genesis, PartEntry
-from eventstore.state import decode
 
 _LOG_ID_SIZE = 16
 _UNKNOWN: Any = object()
@@ -201,7 +200,7 @@ class Log(LogHistory):
             row = None if head is None else head.parts.get(part)
             writer = None if row is None or head is None else self._writer(part, row, head.version)
             if writer is None:
-                self._states.writers[part] = writer = PartWriter(content)
+                self._states.writers[part] = writer = PartWriter(content.tree())
                 item: Written | None = writer.first()
             else:
                 item = writer.write(content)
@@ -218,9 +217,8 @@ class Log(LogHistory):
             state, chain = self._rebuilt(part, row, seq)
         except CorruptError:
             return None  # The new state is stored whole, which needs no old one.
-        value = decode(state, session=self.session, part=part)
-        content = Content(part, value, size_max=self.state_size_max, exact=state)
-        self._states.writers[part] = writer = PartWriter(content, chain)
+        # Its text is enough to find what changed, and takes less memory than its values.
+        self._states.writers[part] = writer = PartWriter(Leaf(state, CHANGEABLE), chain)
         return writer
 
     def _draft(self, head: Head | None, change: Change, written: dict[str, Written]) -> Draft:

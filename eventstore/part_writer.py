@@ -10,7 +10,7 @@ from eventstore.chain import CHAIN_MAX, DECODED_FACTOR, DECODED_SLACK, Chain
 from eventstore.content import Content
 from eventstore.delta import Splice, encode_delta
 from eventstore.hashing import Hashing
-from eventstore.image import text_of
+from eventstore.image import Node, text_of
 from eventstore.payload import Codec, Encoding, PartEntry
 from eventstore.stream import CONTEXT_SIZE, STREAM_SIZE, Compressor, compress
 
@@ -41,10 +41,10 @@ class PartWriter:
     log: `is_stored` is false, and it must be thrown away.
     """
 
-    def __init__(self, content: Content, chain: Chain | None = None) -> None:
-        """Know the state *content*, stored as *chain* says, or not yet."""
+    def __init__(self, root: Node, chain: Chain | None = None) -> None:
+        """Know the state that *root* is, stored as *chain* says, or not yet."""
         self.is_stored = False
-        self._root = content.tree()
+        self._root = root
         self._hashing = Hashing(self._root)
         self._stream: Compressor | None = None
         self._recent: deque[bytes] = deque()

@@ -33,7 +33,7 @@ def sound_log(*states: bytes, **parts: bytes) -> list[bytes]:
             for name, data in given.items()
         }
         change = Change("save", number, contents)
-        written = {name: PartWriter(content).first() for name, content in contents.items()}
+        written = {name: PartWriter(content.tree()).first() for name, content in contents.items()}
         made = draft(head, change, written, Genesis(SALT, "a"), log=LOG_ID, upto=position)
         frames.append(made.frame)
         position += len(made.frame)

@@ -20,7 +20,7 @@ def example() -> str:
     """Return the example as the page prints it."""
     content = Content("session", {"id": "demo"}, size_max=100)
     change = Change("save", 1_700_000_000_000_000_000, {"session": content})
-    written = {"session": PartWriter(content).first()}
+    written = {"session": PartWriter(content.tree()).first()}
     genesis = Genesis(bytes(range(32, 64)), "demo")
     made = draft(None, change, written, genesis, log=bytes(range(16)).hex(), upto=0)
     frame = decode_frame(made.frame, 0)
