@@ -24,6 +24,7 @@ from eventstore.models.record import Record
 
 _TRIM_MIN = 64
 _MATCH_MIN = 4096
+_SLICE = 64 * 1024
 _BETWEEN = b"},{"
 
 
@@ -69,7 +70,7 @@ class Advance:
             self.out.insert(text)
         else:
             head = common_prefix(before, text)
-            tail = common_prefix(before[head:][::-1], text[head:][::-1])
+            tail = common_suffix(before, text, min(len(before), len(text)) - head)
             self.out.copy(at, at + head)
             fresh, stale = text[head : len(text) - tail], before[head : len(before) - tail]
             if min(len(fresh), len(stale)) < _MATCH_MIN:
@@ -274,13 +275,30 @@ class _Places:
 
 def common_prefix(one: bytes, other: bytes) -> int:
     """Return how many bytes two texts begin with in common."""
-    low, high = 0, min(len(one), len(other))
-    if one[:high] == other[:high]:
-        return high
-    while high - low > 1:
-        middle = (low + high) // 2
+    size, at = min(len(one), len(other)), 0
+    # Slice by slice, because a copy of a large text for each comparison takes too much memory.
+    while at < size and one[at : at + _SLICE] == other[at : at + _SLICE]:
+        at += _SLICE
+    low, high = at, min(at + _SLICE, size)
+    while low < high:
+        middle = (low + high + 1) // 2
         if one[low:middle] == other[low:middle]:
             low = middle
         else:
-            high = middle
-    return low
+            high = middle - 1
+    return min(low, size)
+
+
+def common_suffix(one: bytes, other: bytes, room: int) -> int:
+    """Return how many bytes, at most *room*, two texts end with in common."""
+    size = kept = 0
+    ends = len(one), len(other)
+    while kept < room:
+        size = min(_SLICE, room - kept)
+        last, end = (
+            text[n - kept - size : n - kept] for text, n in zip((one, other), ends, strict=True)
+        )
+        if last != end:
+            return kept + common_prefix(last[::-1], end[::-1])
+        kept += size
+    return kept

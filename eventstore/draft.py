@@ -173,6 +173,6 @@ def row_of(item: Written, before: PartEntry | None, position: int) -> PartEntry:
         previous=before.holder if before else position,
         chain=before.chain + 1 if follows and before else 0,
         stored_size=len(item.body),
-        decoded_size=len(item.decoded),
+        decoded_size=item.decoded_size,
         codec=item.codec,
     )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from blake3 import blake3
 
 from eventstore.delta import Splice
-from eventstore.image import Branch, Node, text_of
+from eventstore.image import Branch, Node
 
 
 class Hashing:
@@ -34,7 +34,7 @@ class Hashing:
 
     def advance(self, splices: Sequence[Splice], root: Node) -> None:
         """Move on to the state that *splices* make of the present one, whose tree is *root*."""
-        kept = self._kept_rest(splices)
+        kept = self._kept_rest(splices) if self._size else None
         if kept is None:
             self._restart(root)
             return
@@ -47,10 +47,19 @@ class Hashing:
 
     def _restart(self, root: Node) -> None:
         """Hash everything."""
-        text = text_of(root)
-        self._size = _anchor(root)
-        self._prefix = blake3(text[: self._size])
-        self._rest = text[self._size :]
+        # Piece by piece: a whole text beside the pieces would be as large again.
+        self._prefix, self._size = blake3(), _anchor(root)
+        rest: list[bytes] = []
+        room = self._size
+        for piece in root.texts():
+            if len(piece) <= room:
+                self._prefix.update(piece)
+                room -= len(piece)
+            else:
+                self._prefix.update(piece[:room])
+                rest.append(piece[room:])
+                room = 0
+        self._rest = b"".join(rest)
 
     def _kept_rest(self, splices: Sequence[Splice]) -> bytes | None:
         """Return what follows the hashed prefix now, or None if the prefix did not stay."""

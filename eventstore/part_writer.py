@@ -12,10 +12,12 @@ from eventstore.delta import Splice, encode_delta
 from eventstore.hashing import Hashing
 from eventstore.image import Node, text_of
 from eventstore.payload import Codec, Encoding, PartEntry
-from eventstore.stream import CONTEXT_SIZE, STREAM_SIZE, Compressor, compress
+from eventstore.stream import CONTEXT_SIZE, STREAM_SIZE, Compressor, compress, compress_pieces
 
 _WORTH = 8, 7
 """A delta larger than 7/8 of a keyframe saves too little to depend on other frames for it."""
+
+_LARGE = 256 * 1024
 
 _OVERREAD = 1
 """K: reading a version may take (1 + K) times what a keyframe of it would."""
@@ -23,14 +25,15 @@ _OVERREAD = 1
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A state ready for a frame, wherever that will stand."""
+    """A state ready for a frame, wherever that will stand; `end` is that of what it decodes to."""
 
     address: str
     size: int
     encoding: Encoding
     codec: Codec
     body: bytes
-    decoded: bytes
+    decoded_size: int
+    end: bytes
 
 
 class PartWriter:
@@ -94,12 +97,12 @@ class PartWriter:
             self._stream = None
             self._recent.clear()
             self._recent_size = 0
-            self._chain = Chain(entry, len(written.body), len(written.decoded), b"")
+            self._chain = Chain(entry, len(written.body), written.decoded_size, b"")
         else:
             stored_size = before.stored_size + len(written.body)
-            decoded_size = before.decoded_size + len(written.decoded)
+            decoded_size = before.decoded_size + written.decoded_size
             self._chain = Chain(entry, stored_size, decoded_size, b"")
-        self._remember(written.decoded[-CONTEXT_SIZE:])
+        self._remember(written.end)
 
     def _smallest(self, delta: bytes) -> Written:
         """Choose between a delta and a keyframe."""
@@ -126,13 +129,19 @@ class PartWriter:
             if len(keyframe.body) * _WORTH[1] <= len(body) * _WORTH[0]:
                 return keyframe
         address = self._hashing.address
-        return Written(address, size, Encoding.DELTA, codec, body, delta)
+        end = delta[-CONTEXT_SIZE:]
+        return Written(address, size, Encoding.DELTA, codec, body, len(delta), end)
 
     def _keyframe(self) -> Written:
         """Return the state whole."""
-        state = text_of(self._root)
-        address = self._hashing.address
-        return Written(address, len(state), Encoding.KEYFRAME, Codec.ZSTD, compress(state), state)
+        size, address = self._root.size, self._hashing.address
+        if size < _LARGE:
+            state = text_of(self._root)
+            body, end = compress(state), state[-CONTEXT_SIZE:]
+        else:
+            # Piece by piece: a whole text beside the pieces would be as large again.
+            body, end = compress_pieces(self._root.texts(), size)
+        return Written(address, size, Encoding.KEYFRAME, Codec.ZSTD, body, size, end)
 
     def _remember(self, decoded: bytes) -> None:
         """Keep the end of what the bodies decode to, for a stream that must start again."""

@@ -8,7 +8,8 @@ writer starts a new frame, with the end of what the part's bodies decoded to as 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import zstandard
@@ -40,6 +41,25 @@ def compress(data: bytes) -> bytes:
         compressor = _own.compressor = zstandard.ZstdCompressor(level=_LEVEL)
     compressed: bytes = compressor.compress(data)
     return compressed
+
+
+def compress_pieces(pieces: Iterable[bytes], size: int) -> tuple[bytes, bytes]:
+    """Return as `compress` does what *pieces*, of *size* bytes together, say; and how that ends.
+
+    The end is as much of it as a stream takes for its context.
+    """
+    stream = zstandard.ZstdCompressor(level=_LEVEL).compressobj(size=size)
+    kept: deque[bytes] = deque()
+    kept_size = 0
+    out: list[bytes] = []
+    for piece in pieces:
+        out.append(stream.compress(piece))
+        kept.append(piece)
+        kept_size += len(piece)
+        while kept_size - len(kept[0]) >= CONTEXT_SIZE:
+            kept_size -= len(kept.popleft())
+    out.append(stream.flush())
+    return b"".join(out), b"".join(kept)[-CONTEXT_SIZE:]
 
 
 def compress_strongly(data: bytes) -> bytes:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from eventstore.address import ADDRESS_SIZE
-from eventstore.advance import common_prefix
+from eventstore.advance import common_prefix, common_suffix
 from eventstore.errors import CorruptError
 from eventstore.leb128 import Reader, put
 from eventstore.parcel import Cargo, Parcel
@@ -56,7 +56,8 @@ def _part(name: str, cargo: Cargo, before: bytes | None) -> bytes:
         _put_bytes(out, cargo.state)
     else:
         head = common_prefix(before, cargo.state)
-        tail = common_prefix(before[head:][::-1], cargo.state[head:][::-1])
+        room = min(len(before), len(cargo.state)) - head
+        tail = common_suffix(before, cargo.state, room)
         out.append(_SPLICED)
         put(out, head)
         put(out, tail)

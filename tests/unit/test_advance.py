@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from eventstore.address import address_of
-from eventstore.advance import Advance
+from eventstore.advance import Advance, common_prefix, common_suffix
 from eventstore.content import Content
 from eventstore.hashing import Hashing
 from eventstore.image import Node, same_records, text_of
@@ -304,3 +304,22 @@ def test_plain_lists_follow_every_edit_and_keep_what_stays(seed: int) -> None:
         inserted = follower.step({"n": number, "messages": messages})
         if edit != "moved":  # Borders inside moved text are found again, or not.
             assert inserted <= sum(map(len, fresh)) * 2 + 6000, edit
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_two_texts_have_in_common_at_their_ends(seed: int) -> None:
+    """Prefix and suffix are as long as can be, wherever slices of the search end."""
+    noise = random.Random(seed)
+    size = noise.choice([0, 1, 7, 65_535, 65_536, 65_537, 200_000])
+    one = noise.randbytes(size)
+    place = noise.randrange(size + 1)
+    other = noise.choice(
+        [one, one[:place], one[place:], one[:place] + b"x" + one[place:], one[:place] + b"\0" * 9]
+    )
+    head = common_prefix(one, other)
+    assert one[:head] == other[:head]
+    assert head == min(len(one), len(other)) or one[head] != other[head]
+    room = min(len(one), len(other)) - noise.choice([0, head])
+    tail = common_suffix(one, other, room)
+    assert one[len(one) - tail :] == other[len(other) - tail :]
+    assert tail == room or one[-1 - tail] != other[-1 - tail]
