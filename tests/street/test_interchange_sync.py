@@ -61,8 +61,16 @@ def test_what_was_received_is_seen_like_what_was_saved(
 ) -> None:
     """By whoever lists, follows forks, or watches from another place."""
     with dicts(tmp_path / "other") as elsewhere:
-        elsewhere.list()
+        watching = elsewhere.watch(wait=0)
+        assert elsewhere.list() == [] and list(watching) == []
         push(full, other)
+        seen = [(v.session, v.version, v.commit) for v in elsewhere.watch(after=0, wait=0)]
+        commits = [
+            (id, version["version"], version["commit"])
+            for id, versions in facts(full).items()
+            for version, _ in versions
+        ]
+        assert sorted(seen) == sorted(commits)
         assert elsewhere.list() == other.list() == full.list()
         tree = list(full.tree("turned"))
         assert "forked" in repr(tree) and repr(list(other.tree("turned"))) == repr(tree)
