@@ -84,6 +84,14 @@ class Sweep:
         self._first = directory / "first"
         with EventStore.open(self._first, model=dict) as store:
             store.save(OTHER)
+        if work.name == "compact":
+            # Each writer starts a stream of its own, which is what compaction gains from.
+            texts: list[str] = []
+            for number in range(40):
+                texts.append(" ".join(f"word{number * step % 97}" for step in range(60)))
+                with EventStore.open(self._first, model=dict) as store:
+                    store.save({"id": "s", "texts": texts})
+        with EventStore.open(self._first, model=dict) as store:
             for number in range(1, 5):
                 store.save(state(number), parts={"mine": [number]})
         self._before = contents(self._first)
