@@ -249,6 +249,38 @@ def test_a_dropped_state_is_told_of(told: EventStore, monkeypatch: pytest.Monkey
         told.diff("s", 3, 4)
 
 
+def test_restores_and_forks_are_told() -> None:
+    """A version that was restored, also after a delete, and a fork fold to their exact bytes."""
+    with EventStore.open("memory://", model=dict) as plain:
+        for number in range(1, 4):
+            parts = {"mine": number} if number > 1 else None
+            plain.save({"id": "s", "messages": [message("m")] * number}, parts=parts)
+        plain.restore("s", at=1)
+        plain.delete("s")
+        plain.restore("s", at=3)
+        plain.fork("s", "f", at=2)
+        plain.append_messages("f", [message("of its own")])
+        for id in ("s", "f"):
+            count = len(list(plain.history(id)))
+            for start in range(1, count + 1):
+                assert_folds(plain, id, start)
+        kinds = {e.version: e.kind for e in reversed(list(plain.replay("s")))}
+        assert [kinds[n] for n in (4, 5, 6)] == [
+            "session restored",
+            "session deleted",
+            "session restored",
+        ]
+        assert next(plain.replay("f")).kind == "session forked"
+        assert [e.kind for e in plain.replay("s", 4, 4)] == [
+            "session restored",
+            "part removed",
+            "message removed",
+            "message removed",
+        ]
+        found = plain.first_divergence(("s", 3), "f")
+        assert found is not None and found.path == ("messages", 2)
+
+
 def test_a_thinned_session_is_told_as_far_as_it_is_kept(location: str) -> None:
     """What thinning dropped is told as dropped; what it kept folds to the exact bytes."""
     with EventStore.open(location, model=dict) as store:
