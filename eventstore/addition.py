@@ -13,7 +13,7 @@ from eventstore.address import address_of
 from eventstore.advance import Advance
 from eventstore.content import Content
 from eventstore.image import CHANGEABLE, Branch, Leaf, Node, text_of
-from eventstore.outline import value_of
+from eventstore.outline import outline, value_of
 
 Added = Callable[[str | None], str]
 """Returns the text of the next state of a part, given that of the present one, if there is one."""
@@ -71,7 +71,22 @@ class Addition(Content):
     def _made(self, state: bytes | None) -> Node:
         """Return what the addition makes of a state."""
         made = self._added(None if state is None else state.decode())
-        return Leaf(made.encode(), CHANGEABLE)
+        return _members(made) if self._place is not None and self._place[0] else _leaf(made)
+
+
+def _members(text: str) -> Node:
+    """Return a state as a tree of its members, so that the next addition finds its list."""
+    node = outline(text)
+    units = node.units if node.is_object else None
+    if units is None:
+        return _leaf(text)
+    heads = [f"{key}:".encode() for key in units.keys]
+    return Branch(heads, [_leaf(child.text) for child in units.nodes], CHANGEABLE)
+
+
+def _leaf(text: str) -> Leaf:
+    """Return a text as a tree of nothing else."""
+    return Leaf(text.encode(), CHANGEABLE)
 
 
 def _grow(advance: Advance, root: Branch, head: bytes, texts: Sequence[bytes]) -> Node | None:

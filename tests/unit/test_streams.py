@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,8 @@ from eventstore import (
     TraceEvent,
     Version,
 )
+from eventstore.append import with_elements
+from eventstore.desk import streams
 from eventstore.models.runs import RunSnapshot, validate_invariants
 
 
@@ -337,3 +340,25 @@ def test_additions_and_saves_in_any_order(steps: list[str]) -> None:
         count = len(list(store.history("s")))
         for version in range(1, count + 1):
             assert store.load("s", at=version)
+
+
+@pytest.mark.parametrize("kind", [SessionData, dict])
+def test_only_the_first_addition_looks_at_the_whole_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    """Where a process goes on adding, an addition does not split the state that is there."""
+    looks: list[int] = []
+
+    def counted(state: str, path: Any, texts: Any) -> str | None:
+        looks.append(len(state))
+        return with_elements(state, path, texts)
+
+    with EventStore.open(tmp_path / "store") as store:
+        store.save(SessionData(id="s", messages=(Message.user("é"), Message.assistant("b"))))
+    monkeypatch.setattr(streams, "with_elements", counted)
+    with EventStore.open(tmp_path / "store", model=kind) as store:
+        for number in range(5):
+            message = Message.user(f"{number}").model_dump(mode="json")
+            store.append_messages("s", [message])
+        assert len(store.load("s", model=dict)["messages"]) == 7
+    assert len(looks) == 1
