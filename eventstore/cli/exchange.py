@@ -160,9 +160,9 @@ def export(
 
     a3s is a directory that a3s-code 2.1 to 3.1 resumes from, oxios one that oxios reads: what was
     imported from the same program comes out byte for byte. json is the exact bytes of one state,
-    jsonl all versions line by line, markdown a transcript for people. A bundle is one file with
-    all history, which import restores commit for commit. All sessions if none is named. PATH must
-    not be there yet; a directory may be empty.
+    jsonl all versions line by line, events all that happened in them, markdown a transcript for
+    people. A bundle is one file with all history, which import restores commit for commit. All
+    sessions if none is named. PATH must not be there yet; a directory may be empty.
     """
     if since is not None and format_name != "bundle":
         raise click.UsageError("--since is for --format bundle", click.get_current_context())

@@ -15,7 +15,7 @@ from eventstore.cli import words
 from eventstore.cli.messages import spoken
 from eventstore.cli.output import print_bytes
 from eventstore.events import Event
-from eventstore.patch import pointer
+from eventstore.interchange.events_export import event_line as line_of_event
 from eventstore.wording import Words, marked
 
 LINE = 200
@@ -59,22 +59,7 @@ def print_lines(lines: Iterable[Text]) -> None:
 
 def print_event(event: Event) -> None:
     """Print an event as one JSON document on a line, its values spelled as they were saved."""
-    record: dict[str, Any] = {
-        "session": event.session,
-        "version": event.version,
-        "time": event.time,
-        "at": event.at.isoformat(),
-        "actor": event.actor,
-        "kind": event.kind,
-        "part": event.part,
-        "path": pointer(event.path),
-        "index": event.index,
-        "run": event.run,
-    }
-    text = json.dumps(record, separators=(",", ":"))[:-1].encode()
-    for name, value in (("before", event.before), ("after", event.after)):
-        text += b"" if value is None else f',"{name}":{value}'.encode()
-    print_bytes(text + b"}\n")
+    print_bytes(line_of_event(event))
 
 
 def _name(event: Event) -> str:

@@ -41,7 +41,7 @@ def test_plain_states_are_imported_by_their_fields(tmp_path: Path) -> None:
     assert (wrong.exit_code, "id_field" in wrong.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("format_name", ["json", "jsonl", "markdown", "bundle"])
+@pytest.mark.parametrize("format_name", ["json", "jsonl", "events", "markdown", "bundle"])
 def test_every_format_goes_to_a_file_or_to_the_output(
     place: Path, tmp_path: Path, format_name: str
 ) -> None:

@@ -16,6 +16,7 @@ from eventstore import EventStore, Message, SessionData
 from eventstore.address import address_of
 from eventstore.errors import BackendError, InvalidInputError
 from eventstore.interchange.a3s_export import export_a3s
+from eventstore.interchange.events_export import export_events
 from eventstore.interchange.exports import ExportOptions, known_exports
 from eventstore.interchange.history_export import export_history, export_json
 from eventstore.interchange.importer import import_paths
@@ -150,6 +151,26 @@ def test_versions_without_their_states_are_left_out_and_told_of(tmp_path: Path) 
         assert report.ok and report.warnings[0].line == 1 and report.versions_added == 0
 
 
+def test_events_fold_to_the_states_they_came_from(tmp_path: Path) -> None:
+    """Every line is one event, in order; their texts are those that were saved."""
+    with dicts() as store:
+        fill(store)
+        store.save_states("exact", {"session": b'{"id":"exact","messages":[1.50,1e5]}'})
+        export_events(store, {"grown": 4, "gone": None, "exact": None}, tmp_path / "e.jsonl")
+        lines = (tmp_path / "e.jsonl").read_bytes().splitlines()
+        told = [json.loads(line) for line in lines]
+        assert [line for line in lines if b'"after":1.50}' in line]
+        events = {id: list(store.replay(id)) for id in ("grown", "gone", "exact")}
+        kept = [e for e in events["grown"] if e.version <= 4] + events["gone"] + events["exact"]
+        assert [(t["session"], t["version"], t["kind"]) for t in told] == [
+            (event.session, event.version, event.kind) for event in kept
+        ]
+        assert [t.get("after") for t in told] == [event.value for event in kept]
+        assert "session deleted" in {t["kind"] for t in told}
+        with pytest.raises(InvalidInputError, match="no such session"):
+            export_events(store, ["nobody"], tmp_path / "none")
+
+
 def test_json_is_the_exact_state(tmp_path: Path) -> None:
     """Its address is that of the file; without such a part nothing is written."""
     with dicts() as store:
@@ -245,7 +266,7 @@ def test_no_text_breaks_out_of_its_place(text: str, name: str) -> None:
 def test_exports_are_found_by_name(tmp_path: Path) -> None:
     """Each writes what it says, and none into something that is there."""
     exports = known_exports()
-    names = ("a3s", "bundle", "json", "jsonl", "markdown")
+    names = ("a3s", "bundle", "events", "json", "jsonl", "markdown")
     with EventStore.open("memory://") as store:
         store.save(SessionData(id="one"))
         for name, export in ((name, exports[name]) for name in names):
