@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from eventstore.address import ADDRESS_SIZE
-from eventstore.advance import common_prefix, common_suffix
+from eventstore.common import common_prefix, common_suffix
 from eventstore.errors import CorruptError
 from eventstore.leb128 import Reader, put
 from eventstore.parcel import Cargo, Parcel

@@ -31,6 +31,7 @@ FLOORS = {
     "payload": 2.1,
     "delta": 2.1,
     "packed": 2.1,
+    "common": 2,
     "hashing": 2.2,
     "advance": 2.2,
     "content": 2.3,

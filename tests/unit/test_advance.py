@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from eventstore.address import address_of
-from eventstore.advance import Advance, common_prefix, common_suffix
+from eventstore.advance import Advance
+from eventstore.common import common_prefix, common_suffix
 from eventstore.content import Content
 from eventstore.hashing import Hashing
 from eventstore.image import Node, same_records, text_of
