@@ -28,7 +28,7 @@ from eventstore.store import EventStore
     epilog=example(
         "eventstore -s sessions/ import ~/.claude/projects",
         "eventstore -s sessions/ import --dry-run .a3s/sessions chat.jsonl run.traj",
-        "eventstore -s sessions/ import states.jsonl --id-field id --version-field revision",
+        "eventstore -s sessions/ import states.jsonl --id-field id --version-field n",
     ),
 )
 @store_option()

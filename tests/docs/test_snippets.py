@@ -29,7 +29,7 @@ WIDTH_MAX = 100
 DEMO = "python3 -m venv .venv && .venv/bin/pip install -q '.[cli]' && .venv/bin/eventstore demo"
 TESTS = (
     "python3 -m venv .venv && .venv/bin/pip install -q -e '.[cli,dev]' "
-    "&& .venv/bin/python -m pytest -q"
+    "&& .venv/bin/python -m pytest -q -n 2"
 )
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from eventstore import ConflictError, EventStore, InvalidInputError, Page
+from eventstore import ConflictError, EventStore, InvalidInputError, Page, SessionInfo
 from eventstore.adapters.oxios import StateStore
 from eventstore.adapters.oxios_async import AsyncStateStore
 from eventstore.adapters.oxios_background import REPORTS_MAX, Background
@@ -314,7 +314,8 @@ def lying(sessions: Any, facts: str) -> Any:
 
     def call(*args: Any, **options: Any) -> Page:
         page = sessions(*args, **options)
-        return Page(tuple(replace(info, facts=facts) for info in page), page.next)
+        told = (SessionInfo(replace(info._row, facts=facts)) for info in page)
+        return Page(tuple(told), page.next)
 
     return call
 
