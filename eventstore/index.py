@@ -171,7 +171,7 @@ class Index:
 
         Beyond *after* where the number is that of *since*. None of what is only marked.
         """
-        values = (since.change, since.change, after, limit)
+        values = (since.change, after, limit)
         return self.rows(CHANGED, values, fresh=False)
 
     def is_current(self, position: Position) -> bool:

@@ -23,7 +23,7 @@ _POSITION = (
     "(SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'change')"
 )
 CHANGED = (
-    "SELECT change, id, version FROM sessions WHERE change > ? OR change = ? AND id > ? "
+    "SELECT change, id, version FROM sessions WHERE (change, id) > (?, ?) "
     "ORDER BY change, id LIMIT ?"
 )
 

@@ -23,6 +23,9 @@ INTERVAL_MAX = 0.5
 _SHARE = 100
 """A look that took long is followed by a pause so many times as long, so that idling is cheap."""
 
+PAUSE_MAX = 2.0
+"""Seconds of a pause at most, however long the look took."""
+
 _RUNS = 256
 _WHOLE = 2**63 - 1
 
@@ -71,7 +74,7 @@ class Watch(Iterator[Version]):
             self.interval = INTERVAL_MIN
         else:
             took = time.monotonic() - before
-            self.interval = max(min(2 * self.interval, INTERVAL_MAX), _SHARE * took)
+            self.interval = max(min(2 * self.interval, INTERVAL_MAX), min(_SHARE * took, PAUSE_MAX))
         return version
 
     def left(self, since: float) -> float | None:

@@ -19,6 +19,7 @@ from eventstore import (
     InvalidInputError,
 )
 from eventstore.backends.file import FileBackend
+from eventstore.index_tables import CHANGED
 from eventstore.watch import INTERVAL_MAX
 from tests.budget.test_system_calls import CountingFileSystem
 from tests.crash.stores import log_path
@@ -304,6 +305,15 @@ def test_looking_costs_nothing_that_grows(tmp_path: Path) -> None:
         store.close()
     assert costs[0] == costs[1]
     assert sum(costs[0].values()) < 20
+
+
+def test_what_changed_is_found_without_a_scan(plain: EventStore) -> None:
+    """The index answers what changed since a position from its own order of changes."""
+    save(plain, "a", 1)
+    sql = f"EXPLAIN QUERY PLAN {CHANGED}"
+    plan = " ".join(row[3] for row in plain._catalog.index.rows(sql, (0, "", 10)))
+    assert plan.startswith("SEARCH sessions USING INDEX by_change ((change,id)>(?,?))"), plan
+    assert "TEMP" not in plan
 
 
 def test_pauses_grow_while_nothing_comes(plain: EventStore) -> None:
