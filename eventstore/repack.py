@@ -118,6 +118,11 @@ class _Part:
         self.chain.append(_Stored(len(self.trail.links) - 1, new, delta))
         return new, body
 
+    def begin_anew(self) -> None:
+        """Let nothing build on what stood before: the part did not exist at the version before."""
+        self.stream = None
+        self.chain = []
+
     def _delta(self, size: int) -> bytes | None:
         """Return the delta from the newest kept state to the one read last, if one will do."""
         if not self.chain:
@@ -172,6 +177,7 @@ class Repacker:
         self._state_size_max = state_size_max
         self._links = links
         self._places: dict[int, int] = {}
+        self._holders: dict[str, int] = {}
         self._parts: dict[str, _Part] = {}
         self._referenced: dict[StateKey, PartEntry] = {}
 
@@ -197,6 +203,7 @@ class Repacker:
             position=self.end,
             durable_upto=self.end,
         )
+        self._holders = {name: row.holder for name, (row, _) in made.items()}
         self._places[position] = self.end
         self.end += len(frame)
         return frame
@@ -209,10 +216,13 @@ class Repacker:
             return PartEntry(Encoding.UNCHANGED, self._place(row.holder)), b""
         if row.encoding is Encoding.REFERENCE:
             return self._reference(name, row), b""
-        previous = self.end if row.previous == position else self._place(row.previous)
+        # The frame that held the part at the version before, dropped or not, if it existed then.
+        previous = self._holders.get(name, self.end)
+        part = self._parts.setdefault(name, _Part(self._state_size_max))
+        if name not in self._holders:
+            part.begin_anew()
         if row.encoding is Encoding.DROPPED:
             return self._dropped(row, previous), b""
-        part = self._parts.setdefault(name, _Part(self._state_size_max))
         part.read(row, body, lambda: self._links(name, row))
         if not self._plan.keeps((name, position)):
             self.dropped += 1

@@ -419,7 +419,7 @@ def test_a_frame_that_skips_a_number_is_no_next_version() -> None:
         durable_upto=0,
     )
     backend = MemoryBackend()
-    backend._logs["a"] = bytearray(FRAMES[0] + forged + b"torn")
+    backend.append("a", 0, FRAMES[0] + forged + b"torn")
     with EventStore(backend, model=dict) as store:
         assert store.load("a") == {"id": "a"}
         assert store.save({"id": "a", "n": 9}).version == 2

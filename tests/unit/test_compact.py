@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eventstore import (
@@ -185,6 +185,21 @@ edits = st.lists(
 )
 
 
+@example(
+    edits=[
+        *[("append", 0)] * 7,
+        ("append", 468),
+        ("cut", 12684),
+        ("delete", 0),
+        ("append", 93),
+        ("append", 33167),
+        ("append", 0),
+        ("append", 127),
+        ("cut", 0),
+    ],
+    keep_last=2,
+    again=1,
+)
 @given(
     edits=edits,
     keep_last=st.one_of(st.none(), st.integers(1, 12)),
