@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from eventstore.commit import SESSION, Version
 from eventstore.compare import edits, patch_of, patch_text, summary_of_change
 from eventstore.errors import InvalidInputError
 from eventstore.events import MESSAGE_LISTS, Event, Happening, part_events, subject_of
+from eventstore.notebook import table_html
 from eventstore.outline import Node, first_unequal, outline, start_of_member
 from eventstore.parts import RUN_RECORDS, TRACE_EVENTS
 from eventstore.patch import Path
 from eventstore.wording import in_few_words
 
 _ABSENT = Node("null")
+_SHOWN, _CUT = 50, 200
 
 Place = tuple[str, int | None]
 """A text and where a value in it begins; None where there is no such value."""
@@ -60,6 +63,15 @@ class Difference:
         """Say between which versions, not what is in them."""
         sides = (f"{v.session!r}@{v.version}" for v in (self.before, self.after))
         return f"<{type(self).__name__} {' to '.join(sides)}>"
+
+    def _repr_html_(self) -> str:
+        """Show the first things that happened on the way, their texts cut short."""
+        found = list(islice(self.events(), _SHOWN + 1))
+        rows = [(e.kind, e.part or "", _cut(e.before), _cut(e.after)) for e in found[:_SHOWN]]
+        if len(found) > _SHOWN:
+            rows.append(("…", "", "", ""))
+        sides = (f"{v.session!r} version {v.version}" for v in (self.before, self.after))
+        return table_html(" to ".join(sides), rows, head=("what", "part", "before", "after"))
 
     def __bool__(self) -> bool:
         """Whether there is any."""
@@ -133,6 +145,13 @@ class Difference:
             )
         old, new = _alike(*self._states[part])
         return old or _ABSENT, new or _ABSENT
+
+
+def _cut(text: str | None) -> str:
+    """Return the beginning of a JSON text, or nothing where there is none."""
+    if text is None:
+        return ""
+    return text if len(text) <= _CUT else f"{text[:_CUT]}…"
 
 
 def _alike(old: Node | None, new: Node | None) -> tuple[Node | None, Node | None]:

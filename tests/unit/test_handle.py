@@ -76,6 +76,19 @@ def test_notebooks_show_text_and_never_markup(plain: EventStore) -> None:
     assert "…" in plain["many"]._repr_html_()
 
 
+def test_notebooks_show_what_differs(plain: EventStore) -> None:
+    """A difference is a table of what happened, as text, cut where it is long."""
+    evil = "<script>" * 100
+    plain.save({"id": "s", "n": 1})
+    plain.save({"id": "s", "n": evil, "many": {str(n): n for n in range(80)}})
+    shown = plain.diff("s", 1, 2)._repr_html_()
+    assert "&#x27;s&#x27; version 1 to &#x27;s&#x27; version 2" in shown
+    assert "field changed" in shown
+    assert "&lt;script&gt;" in shown and "<script>" not in shown
+    assert "…" in shown and len(shown) < 30_000
+    assert plain.diff("s", 2, 2)._repr_html_().count("<tr>") == 1
+
+
 def test_a_handle_with_coroutines(location: str) -> None:
     """The asynchronous store's handle is awaited for the same."""
 
