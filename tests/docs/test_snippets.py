@@ -94,7 +94,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     make_a3s_directory(work / ".a3s" / "sessions")
     make_oxios_directory(work / "oxios" / "state")
     make_run(work / "run.traj")
-    (work / "states.jsonl").write_text('{"id":"a","revision":1}\n{"id":"a","revision":2}\n')
+    (work / "states.jsonl").write_text('{"id":"a","n":1}\n{"id":"a","n":2}\n')
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("PATH", f"{bin_}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
