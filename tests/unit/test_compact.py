@@ -513,18 +513,34 @@ def test_the_newest_state_is_kept_however_old(
 
 
 class InterruptedFileSystem(OsFileSystem):
-    """The real disk, on which somebody else does something before the *nth* read."""
+    """The real disk, on which somebody else does something before the *nth* read.
+
+    Reads under a lock do not count: whoever else wants the lock would wait for ever.
+    """
 
     def __init__(self) -> None:
         """Start with nobody else."""
         self.left = 0
+        self.locks = 0
         self.work: Callable[[], Any] = list
+
+    def lock(self, fd: int, *, wait: bool = True) -> bool:
+        """Lock, and remember."""
+        taken = super().lock(fd, wait=wait)
+        self.locks += taken
+        return taken
+
+    def unlock(self, fd: int) -> None:
+        """Unlock, and remember."""
+        super().unlock(fd)
+        self.locks -= 1
 
     def read_at(self, fd: int, size: int, offset: int) -> bytes:
         """Read, after somebody else was there."""
-        self.left -= 1
-        if self.left == 0:
-            self.work()
+        if not self.locks:
+            self.left -= 1
+            if self.left == 0:
+                self.work()
         return super().read_at(fd, size, offset)
 
 
