@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DISKS = 3
 """How many disks of one kind lose their power at the same time: mounting is mostly waiting."""
 
-SECONDS = 80
+SECONDS = 40
 CUTS = 1200
 
 
