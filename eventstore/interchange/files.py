@@ -39,7 +39,7 @@ def read_file(path: Path, size_max: int = STATE_SIZE_MAX) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size > size_max:
             raise InvalidInputError(f"takes {size} bytes, more than the limit of {size_max}")
-        return file.read(size_max + 1)
+        return file.read(size + 1)  # A larger number would be made room for at once.
 
 
 def entries(directory: Path) -> Iterator[os.DirEntry[str]]:
