@@ -20,6 +20,7 @@ Format = Literal["a3s-code", "claude-code"]
 _HEAD_SIZE = 64 * 1024
 _LINES_TRIED = 20
 _SESSION_MEMBERS = (re.compile(rb'"id"\s*:\s*"'), re.compile(rb'"config"\s*:\s*\{'))
+_SESSION_KEYS = {"config", "context_usage", "total_usage", "tool_names", "thinking_enabled"}
 _RECORD = re.compile(rb'\A\s*\{[^\n]*"sessionId"\s*:')
 
 
@@ -76,8 +77,14 @@ def format_of(path: Path) -> Format | None:
 
 
 def is_session(value: Any) -> bool:
-    """Whether a JSON value has the members that make a session document."""
-    return isinstance(value, dict) and {"id", "config", "messages"} <= value.keys()
+    """Whether a JSON value has the members that make a session document, or most of them.
+
+    One that lost its id is still no chat, which is all that would be left of it.
+    """
+    if not isinstance(value, dict):
+        return False
+    keys = value.keys()
+    return {"id", "config", "messages"} <= keys or len(_SESSION_KEYS & keys) > 2
 
 
 def is_record(value: Any) -> bool:
