@@ -51,6 +51,10 @@ class Addition(Content):
         """Return the content as a tree of its own."""
         return self._kept(self._made(self._read()))
 
+    def begun(self) -> Node:
+        """Return the content as a first state, in pieces that the next addition finds."""
+        return self.tree()
+
     def advance(self, advance: Advance, old: Node) -> Node:
         """Return the content as a tree that follows *old*, which must not be used afterwards."""
         if self._place is not None and isinstance(old, Branch):

@@ -8,8 +8,10 @@ from typing import Any
 from eventstore.address import address_of
 from eventstore.advance import Advance
 from eventstore.errors import InvalidInputError
-from eventstore.image import CHANGEABLE, Leaf, Node, build, text_of
+from eventstore.image import CHANGEABLE, Leaf, Node, build, members_of, text_of
 from eventstore.state import check_size, encode, text
+
+_SHORT = 32
 
 
 class Content:
@@ -36,6 +38,13 @@ class Content:
             return Leaf(self._exact, CHANGEABLE)
         return self._checked(build(self._value, self._dump))
 
+    def begun(self) -> Node:
+        """Return the content as a first state: in one piece if it is short, for that is faster."""
+        if self._exact is not None or not _is_short(self._value):
+            return self.tree()
+        text, is_frozen = self._dump(self._value, 0)
+        return self._checked(Leaf(text, self._value if is_frozen else CHANGEABLE))
+
     def advance(self, advance: Advance, old: Node) -> Node:
         """Return the content as a tree that follows *old*, which must not be used afterwards."""
         if self._exact is not None and not self._is_respelled:
@@ -60,3 +69,9 @@ class Content:
             # Serialising all of it fails too, and knows the whole path to the field.
             encode(self._value, part=self._part, size_max=self._size_max)
             raise
+
+
+def _is_short(value: Any) -> bool:
+    """Whether no list in *value* is so long that its elements should be kept apart."""
+    items = (members_of(value) or {}).values()
+    return all(len(item) <= _SHORT for item in (value, *items) if isinstance(item, list | tuple))

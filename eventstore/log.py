@@ -200,7 +200,7 @@ class Log(LogHistory):
             row = None if head is None else head.parts.get(part)
             writer = None if row is None or head is None else self._writer(part, row, head.version)
             if writer is None:
-                self._states.writers[part] = writer = PartWriter(content.tree())
+                self._states.writers[part] = writer = PartWriter(content.begun())
                 item: Written | None = writer.first()
             else:
                 item = writer.write(content)
