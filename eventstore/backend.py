@@ -83,7 +83,8 @@ class Backend(ABC):
         """Return a number that is another whenever *log* may have been replaced; asks no medium.
 
         Where it is the same before and after some reads, they were all of one and the same log.
-        It may be another although nothing was replaced.
+        It may be another although nothing was replaced, and is 0 only for a log that was not
+        there when it was last looked for.
         """
 
     @abstractmethod

@@ -173,7 +173,7 @@ class Log(LogHistory):
         self, epoch: int, decide: Callable[[Head | None], Decision]
     ) -> tuple[int, Head | None, Draft | Version | None]:
         """Return the epoch, the newest entry in it, and what is to be made of that."""
-        head = self.head()
+        head = self._whole_head(is_there=epoch != 0)
         return epoch, head, self._made(head, decide)
 
     def _made(

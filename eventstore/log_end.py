@@ -61,10 +61,7 @@ class LogEnd:
         Raises `CorruptError` when acknowledged bytes at the end of the log are damaged.
         """
         with self._guard:
-            head = self._sound_head()
-            if self._damage is not None:
-                raise copy(self._damage)
-            return head
+            return self._whole_head()
 
     @property
     def damage(self) -> CorruptError | None:
@@ -127,9 +124,19 @@ class LogEnd:
         if self._backend.durable:
             self.settled = head.end
 
-    def _sound_head(self) -> Head | None:
-        """Return the newest sound entry, made durable first; `_damage` says if newer ones were."""
-        head = self._refreshed(self._backend.size(self.session) or 0)
+    def _whole_head(self, *, is_there: bool = True) -> Head | None:
+        """Return the newest entry; raise if acknowledged ones are gone."""
+        head = self._sound_head(is_there=is_there)
+        if self._damage is not None:
+            raise copy(self._damage)
+        return head
+
+    def _sound_head(self, *, is_there: bool = True) -> Head | None:
+        """Return the newest sound entry, made durable first; `_damage` says if newer ones were.
+
+        Of a log that was just found not to be there, the medium is not asked again.
+        """
+        head = self._refreshed((is_there and self._backend.size(self.session)) or 0)
         if head is not None:
             self._settle(head)
         return head

@@ -85,15 +85,15 @@ class FileBackend(Backend):
                 with file.guard:
                     self._lock(log, file)
                     try:
-                        if file.is_named():
-                            file.measure()
+                        if file.measure():
                             file.locked = True
                             yield file.end
                             return
                     finally:
                         file.locked = False
                         self._unlock(log, file)
-            # While this waited, another file took the log's name.
+                # While this waited, another file took the log's name.
+                self._files.lose(log, file)
 
     def append(self, log: str, position: int, frame: bytes) -> None:
         """Write once at the end, then sync once."""

@@ -58,10 +58,18 @@ class LogFile:
         self.end = found = self._scanned(self.fs.status(self.fd).st_size)
         return found
 
-    def measure(self) -> None:
-        """Find out `end` and `space`; call under the lock."""
-        self.size()
-        self.space = self.fs.status(self.fd).st_size
+    def measure(self) -> bool:
+        """Find out `end` and `space`; call under the lock. False if the file lost its name."""
+        status = self.fs.status(self.fd)
+        self.identity = status.st_dev, status.st_ino
+        if not self.is_named():
+            return False
+        self.space = status.st_size
+        if self.space:
+            self.size()
+        else:
+            self.end = 0
+        return True
 
     def is_named(self) -> bool:
         """Whether the log's name still leads to this file; a replaced file may keep others."""

@@ -104,65 +104,92 @@ class LogFiles:
     def drop(self, log: str, *, pages: bool) -> None:
         """Close the file of *log* once nobody uses it; with *pages*, forget cached bytes."""
         with self._guard:
-            file = self._files.pop(log, None)
-            if file is None:
-                return
-            file.dropped = True
-            if pages:
-                self._fs.forget_pages(file.fd)
-            if not file.users:
-                _shut(self._fs, file)
+            file = self._files.get(log)
+        if file is None:
+            return
+        if pages:
+            self._fs.forget_pages(file.fd)
+        self.lose(log, file)
+
+    def lose(self, log: str, file: LogFile) -> None:
+        """Close one file of *log*, which another may have replaced, once nobody uses it."""
+        with self._guard:
+            if self._files.get(log) is file:
+                del self._files[log]
+                file.dropped = True
+                is_idle = not file.users
+            else:
+                is_idle = False
+        if is_idle:
+            _shut(self._fs, file)
 
     def close(self) -> None:
         """Close every file, those in use as soon as they are given back."""
         with self._guard:
             files, self._files = self._files, OrderedDict()
+            idle = [file for file in files.values() if not file.users]
             for file in files.values():
                 file.dropped = True
-                if not file.users:
-                    self._close(file)
+        for file in idle:
+            self._close(file)
 
     def take(self, log: str, create: bool) -> LogFile | None:
-        """Find or open the file and count one more user."""
-        with self._guard:
-            file = self._files.get(log)
-            if file is not None and self._is_gone(file):
-                del self._files[log]
-                file.dropped = True
-                if not file.users:
-                    _shut(self._fs, file)
-                file = None
+        """Find or open the file and count one more user.
+
+        Nobody waits here for what another does with the medium. Who is told to *create* looks
+        under the lock whether the file still has its name.
+        """
+        while True:
+            with self._guard:
+                file = self._files.get(log)
+                if file is not None:
+                    self._files.move_to_end(log)
+                    file.users += 1
             if file is None:
                 file = self._open(log, create)
-                if file is None:
-                    return None
-                file.epoch = next(self._epochs)
-                self._files[log] = file
-            else:
-                self._files.move_to_end(log)
-            file.users += 1
-            self._make_room()
-            return file
+                return None if file is None else self._shared(log, file)
+            try:
+                if create or file.locked or file.is_named():
+                    return file
+                # Replaced, or removed behind our back.
+                self.lose(log, file)
+            except BaseException:
+                self.give_back(file)
+                raise
+            self.give_back(file)
 
-    def _is_gone(self, file: LogFile) -> bool:
-        """Whether a file lost its name: replaced, or removed behind our back."""
-        return not file.locked and not file.is_named()
+    def _shared(self, log: str, file: LogFile) -> LogFile:
+        """Count a user of an opened file, or of the one that another thread opened meanwhile."""
+        surplus: list[LogFile] = []
+        with self._guard:
+            other = self._files.get(log)
+            if other is None:
+                file.epoch = next(self._epochs)
+                self._files[log] = other = file
+            other.users += 1
+            if other is file:
+                surplus = self._surplus()
+        if other is not file:
+            _shut(self._fs, file)
+        for idle in surplus:
+            self._close(idle)
+        return other
 
     def give_back(self, file: LogFile) -> None:
         """Count one user less, closing a dropped file with its last."""
         with self._guard:
             file.users -= 1
-            if file.dropped and not file.users:
-                _shut(self._fs, file)
+            is_over = file.dropped and not file.users
+        if is_over:
+            _shut(self._fs, file)
 
-    def _make_room(self) -> None:
-        """Close idle files beyond the limit, the longest idle first."""
+    def _surplus(self) -> list[LogFile]:
+        """Take out the idle files beyond the limit, the longest idle first."""
         surplus = len(self._files) - OPEN_FILES_MAX
         if surplus <= 0:
-            return
+            return []
         idle = (log for log, file in self._files.items() if not file.users)
-        for log in list(islice(idle, surplus)):
-            self._close(self._files.pop(log))
+        return [self._files.pop(log) for log in list(islice(idle, surplus))]
 
     def _close(self, file: LogFile) -> None:
         """Close a file that nobody uses, giving back the space zeroed ahead in it."""

@@ -184,7 +184,9 @@ class BackendContract:
         """A rewriting is nobody's until it is the log, and then the log goes on from its end."""
         put(backend, "a", b"one", b"two")
         put(backend, "b", b"x")
+        assert (backend.size("c"), backend.epoch("c")) == (None, 0)
         epoch = backend.epoch("a")
+        assert epoch != 0
         with backend.rewriting("a") as rewriting:
             rewriting.append(b"on")
             rewriting.append(b"e2")

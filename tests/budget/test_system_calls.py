@@ -160,6 +160,20 @@ def test_a_first_save_costs_the_same_everywhere(tmp_path: Path, populated: Path)
     assert costs[0][0]["write_at"] == costs[0][0]["sync_data"] == 1
 
 
+def test_a_new_session_is_looked_for_once_and_made_once(populated: Path) -> None:
+    """A new session opens its log twice: to see that it is not there, and to make it."""
+    made = Counted(populated)
+    made.store.save(session(0), id="warm")
+    calls, opened = made.cost(lambda store: store.save(session(1), id="other-7/new"))
+    assert opened == [".log", ".log"]
+    assert "read_at" not in calls
+    assert (calls["lock"], calls["sync_data"], calls["sync_directory"]) == (1, 1, 1)
+    assert calls["write_at"] == 2, "the log, and the mark for the index"
+    made.store.delete("other-7/new")
+    made.store.delete("warm")
+    made.store.close()
+
+
 def test_a_load_reads_a_bounded_number_of_times(counted: Counted) -> None:
     """Loading the newest state, warm, takes no lock and reads at most its own frame twice."""
     for number in range(20):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from eventstore.backend import Backend
 from eventstore.backends.file import FileBackend
 from eventstore.backends.memory import MemoryBackend
 from eventstore.errors import ConflictError
+from eventstore.fs import OsFileSystem
 from eventstore.testing import SimBackend, SimDisk, SimFs
 from eventstore.testing.backend_contract import BackendContract, put
 
@@ -96,6 +99,54 @@ def test_more_logs_than_descriptors(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             put(backend, f"s{number}", b"x")
             assert len(backend._files._files) <= 3
             assert backend.size(f"s{number}") == turn + 1
+    backend.close()
+
+
+class SlowToOpen(OsFileSystem):
+    """The real disk, on which opening one file takes until somebody says so."""
+
+    def __init__(self, slow: str) -> None:
+        """Be slow with files that have *slow* in their name."""
+        self.slow = slow
+        self.is_opening, self.goes_on = threading.Event(), threading.Event()
+
+    def open(self, path: Path, *, write: bool = False, create: bool = False) -> int:
+        """Wait if it is that file."""
+        if self.slow in path.name:
+            self.is_opening.set()
+            assert self.goes_on.wait(60)
+        return super().open(path, write=write, create=create)
+
+
+def test_nobody_waits_for_the_opening_of_another_log(tmp_path: Path) -> None:
+    """While the medium is slow to open one log, others are opened, read and added to."""
+    fs = SlowToOpen("slow")
+    backend = FileBackend(tmp_path / "store", fs=fs)
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(put, backend, "slow", b"one")
+        assert fs.is_opening.wait(60)
+        try:
+            pool.submit(put, backend, "quick", b"two").result(60)
+            assert backend.size("quick") == 3
+            assert not slow.done()
+        finally:
+            fs.goes_on.set()
+        slow.result(60)
+    assert (backend.size("slow"), len(backend._files._files)) == (3, 2)
+    backend.close()
+
+
+def test_threads_that_open_one_log_share_its_file(tmp_path: Path) -> None:
+    """Of several descriptors opened for a log at the same time one is kept, and locks hold."""
+    fs = SlowToOpen("shared")
+    backend = FileBackend(tmp_path / "store", fs=fs)
+    with ThreadPoolExecutor(4) as pool:
+        threads = [pool.submit(put, backend, "shared", b"x") for _ in range(4)]
+        assert fs.is_opening.wait(60)
+        fs.goes_on.set()
+        for thread in threads:
+            thread.result(60)
+    assert (backend.read("shared", 0, 9), len(backend._files._files)) == (b"xxxx", 1)
     backend.close()
 
 
