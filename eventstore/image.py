@@ -18,6 +18,7 @@ CHANGEABLE: Any = object()
 """Stands for the source of a node that must be looked at again; it is no value of anybody's."""
 
 _LEVELS_MAX = 6
+_FEW = 8
 _SCALARS = (str, int, float, bool, type(None), Enum)
 _HEADS_MAX = 4096
 
@@ -150,8 +151,8 @@ def text_of(node: Node) -> bytes:
 
 
 def _has_list(members: Mapping[str, Any]) -> bool:
-    """Whether an object holds a list of objects that may grow."""
-    return any(is_list_of_records(item) and len(item) > 1 for item in members.values())
+    """Whether an object holds a list of so many records that comparing them one by one pays."""
+    return any(is_list_of_records(item) and len(item) > _FEW for item in members.values())
 
 
 def same_records(old: Sequence[Any], new: Sequence[Any]) -> bool:
