@@ -8,10 +8,9 @@ identity; whatever can be changed in place is serialised again and compared by i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from enum import Enum
 from typing import Any
 
-from eventstore.models.json_value import FrozenDict
+from eventstore.json_rules import is_frozen
 from eventstore.models.record import Record
 
 CHANGEABLE: Any = object()
@@ -19,7 +18,6 @@ CHANGEABLE: Any = object()
 
 _LEVELS_MAX = 6
 _FEW = 8
-_SCALARS = (str, int, float, bool, type(None), Enum)
 _HEADS_MAX = 4096
 
 _heads: dict[str, bytes] = {}
@@ -124,15 +122,6 @@ def run_of(value: Any, children: Sequence[Node]) -> Any:
             continue
         return CHANGEABLE
     return value
-
-
-def is_frozen(value: Any) -> bool:
-    """Whether nothing reachable from *value* can be changed in place."""
-    if isinstance(value, _SCALARS) or type(value) is FrozenDict:
-        return True
-    if isinstance(value, Record):
-        return all(map(is_frozen, value.to_object().values()))
-    return type(value) is tuple and all(map(is_frozen, value))
 
 
 def head_of(key: str, dump: Dump) -> bytes:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from enum import Enum
 from typing import Any
 
-from eventstore.models.json_value import FrozenDict
+from eventstore.models.json_value import DIGITS_MAX, INT_MAX, FrozenDict
 from eventstore.models.record import Record
 
 NESTING_MAX = 512
 """How deep objects and lists may stand inside each other."""
 
 _SCALARS = (str, int, float, bool, type(None))
-_EXACT = frozenset({str, int, bool, type(None)})
+_EXACT = frozenset({str, bool, type(None)})
 
 
 class RefusedError(Exception):
@@ -28,11 +29,8 @@ class RefusedError(Exception):
 
 def check(value: Any, depth: int) -> None:
     """Raise `RefusedError` for what JSON cannot say."""
-    if value is None or isinstance(value, str | bool | int):
-        return
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise RefusedError("is NaN or infinite")
+    if isinstance(value, _SCALARS):
+        _check_number(value)
         return
     if depth > NESTING_MAX:
         raise RefusedError(f"is nested deeper than {NESTING_MAX}")
@@ -78,22 +76,38 @@ def _sorted_out(container: Any, below: list[Any]) -> bool:
         kind = type(item)
         if kind in _EXACT:
             continue
-        if kind is not float:
+        if kind is not int and kind is not float:
             below.append(item)
-        elif not math.isfinite(item):
+        elif not -INT_MAX < item < INT_MAX:  # Neither is NaN or an infinity between.
             return False
     return True
+
+
+def is_frozen(value: Any) -> bool:
+    """Whether *value* is JSON, of records and frozen values, in which nothing can be changed.
+
+    False says only that it takes a closer look; how deep it is nested is not looked at.
+    """
+    kind = type(value)
+    if kind in _EXACT or kind is FrozenDict:
+        return True
+    if kind is int or kind is float:
+        return bool(-INT_MAX < value < INT_MAX)  # Neither is NaN or an infinity between.
+    if kind is tuple:
+        return all(map(is_frozen, value))
+    if isinstance(value, Record):
+        extra = value.__pydantic_extra__
+        return type(extra) is FrozenDict and all(map(is_frozen, value.to_object().values()))
+    return isinstance(value, Enum) and isinstance(value, str)
 
 
 def expanded(value: Any, depth: int) -> tuple[Any, bool]:
     """Return *value* with its records as dicts, and whether nothing in it can change.
 
-    Raises `RefusedError` for what `check` refuses. One walk does both, because it is most of
-    what saving a new message costs.
+    Raises `RefusedError` for what `check` refuses.
     """
     if isinstance(value, _SCALARS):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise RefusedError("is NaN or infinite")
+        _check_number(value)
         return value, True
     if depth > NESTING_MAX:
         raise RefusedError(f"is nested deeper than {NESTING_MAX}")
@@ -113,6 +127,14 @@ def expanded(value: Any, depth: int) -> tuple[Any, bool]:
             is_frozen &= frozen
         members[key] = item
     return members, is_frozen and (isinstance(value, Record) or type(value) is FrozenDict)
+
+
+def _check_number(value: Any) -> None:
+    """Raise `RefusedError` for a number that could not be read back."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RefusedError("is NaN or infinite")
+    if isinstance(value, int) and not -INT_MAX < value < INT_MAX:
+        raise RefusedError(f"has more than {DIGITS_MAX} digits")
 
 
 def _steps(value: Any) -> Iterable[tuple[Any, Any]]:

@@ -10,7 +10,7 @@ from json.encoder import encode_basestring
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import from_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from eventstore.errors import CorruptError, InvalidInputError
 from eventstore.json_rules import (
@@ -18,6 +18,7 @@ from eventstore.json_rules import (
     RefusedError,
     check,
     expanded,
+    is_frozen,
     is_plain,
     surrogate_path,
 )
@@ -65,7 +66,7 @@ def encode(value: Any, *, part: str, size_max: int = STATE_SIZE_MAX) -> bytes:
     """
     try:
         check(value, 1)
-        state = _encoder.encode(value).encode()
+        state = _written(value)
     except RefusedError as error:
         field = ".".join([part, *reversed(error.path)])
         raise InvalidInputError(error.reason, field=field) from None
@@ -94,10 +95,12 @@ def text(value: Any, depth: int) -> tuple[bytes, bool]:
             return encode_basestring(value).encode(), True
         if kind is int:
             return int.__repr__(value).encode(), True
+        if kind is not dict and kind is not list and is_frozen(value):
+            return _written(value), True
         if is_plain(value, depth):
-            return _encoder.encode(value).encode(), False
-        plain, is_frozen = expanded(value, depth)
-        return _encoder.encode(plain).encode(), is_frozen
+            return _written(value), False
+        plain, unchangeable = expanded(value, depth)
+        return _written(plain), unchangeable
     except (RefusedError, ValueError, TypeError, RecursionError) as error:
         raise InvalidInputError(f"cannot be written as JSON ({type(error).__name__})") from None
 
@@ -183,6 +186,15 @@ def _dumped(dump: Any, part: str, *values: Any, **options: Any) -> Any:
         raise InvalidInputError(
             f"cannot be written as JSON ({type(error).__name__})", field=part
         ) from None
+
+
+def _written(value: Any) -> bytes:
+    """Return what was found to be JSON as text, as a model would be dumped."""
+    try:
+        return to_json(value)
+    except PydanticSerializationError:
+        # Pydantic's writer gives up at 255 levels, which is less than may be stored.
+        return _encoder.encode(value).encode()
 
 
 def _members(record: Record) -> dict[str, Any]:

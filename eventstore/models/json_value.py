@@ -1,7 +1,7 @@
 """Frozen JSON: free-form values that nobody can change once they were read.
 
 Objects become `FrozenDict`, arrays become tuples, and the leaves keep their exact kind:
-1 stays 1, 1.0 stays 1.0, True stays True, and an integer may have any size.
+1 stays 1, 1.0 stays 1.0, True stays True, and an integer may have thousands of digits.
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ from typing import Annotated, Any, NoReturn, Self, TypeAlias
 from pydantic import PlainValidator
 
 DEPTH_MAX = 512
+DIGITS_MAX = 4300
+"""How long an integer may be: what Python prints and reads back."""
+
+INT_MAX = 10**DIGITS_MAX
 
 
 class FrozenDict(dict[Any, Any]):
@@ -129,6 +133,8 @@ def _freeze_leaf(value: Any) -> Any:
     if isinstance(value, str):
         return _check_text(str(value))
     if isinstance(value, int):
+        if not -INT_MAX < value < INT_MAX:
+            raise RefusalError(f"a number has more than {DIGITS_MAX} digits")
         return int(value)
     if not isinstance(value, float):
         raise RefusalError(f"{type(value).__name__} is not a JSON type")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from copy import deepcopy
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+from pydantic_core import to_json
 
 from eventstore import ConflictError, EventStore, InvalidInputError, Version
 from eventstore.address import address_of
@@ -35,7 +35,7 @@ OWN = st.dictionaries(st.sampled_from(["mine", "other"]), JSON, max_size=2)
 
 def state_of(value: Any) -> bytes:
     """Return the bytes that a state is."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return to_json(value)
 
 
 class Model:
