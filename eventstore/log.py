@@ -258,6 +258,7 @@ class Log(LogHistory):
         self._move_to(made.head)
         for part, item in made.written.items():
             self._states.writers[part].stored(item, made.head.parts[part])
+            self._states.forget(part)
 
     def _refreshed_to_write(self, size: int) -> Head | None:
         """Return the head while the log's lock is held, cutting a torn tail off first."""

@@ -50,11 +50,18 @@ class LogStates:
         if writer is None or not writer.is_stored or writer.holder != row.holder:
             return None
         state = writer.text()
-        return state if address_of(state) == row.address else None
+        if address_of(state) != row.address:
+            return None
+        self.remember(part, row, state)
+        return state
 
     def remember(self, part: str, row: PartEntry, state: bytes) -> None:
         """Keep a state that was rebuilt from *row*."""
         self._loaded[part] = row.address, state
+
+    def forget(self, part: str) -> None:
+        """Drop the text of a state that is no longer the newest."""
+        self._loaded.pop(part, None)
 
     def rebuilt(self, part: str, row: PartEntry) -> tuple[bytes, Chain]:
         """Rebuild a state from its keyframe on, and check it against its address."""
