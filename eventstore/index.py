@@ -296,5 +296,5 @@ class Index:
             connection = self._database.connection()
             if rows:
                 self._tables.store(rows, connection)
-            if self._database.is_current():
+            if not rows or self._database.is_current():
                 return connection

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eventstore.backends.layout import FORMAT
 from eventstore.fs import FileSystem
-from eventstore.index_rows import COLUMNS
+from eventstore.session_info import COLUMNS
 
 INDEX = "index.db"
 UNUSABLE = (sqlite3.Error, OSError)
@@ -27,16 +27,15 @@ _PASSING = {
 _inherited: list[sqlite3.Connection] = []
 
 _BUSY_SECONDS = 30
-_SCHEMA_VERSION = 3
+_SCHEMA_VERSION = 4
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS checked (id TEXT PRIMARY KEY, quick INTEGER, deep INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sessions (
-  id TEXT PRIMARY KEY, version INTEGER, commit_id TEXT, address TEXT, live INTEGER,
-  name TEXT, state TEXT, parent_id TEXT, messages INTEGER, cost REAL, size INTEGER,
-  created INTEGER, updated INTEGER, saved INTEGER, stored INTEGER, settled INTEGER,
-  damaged INTEGER, facts TEXT, log TEXT, origin_log TEXT, origin_version INTEGER,
+  id TEXT PRIMARY KEY, version INTEGER, commit_id TEXT, live INTEGER,
+  name TEXT, state TEXT, parent_id TEXT, created INTEGER, updated INTEGER, saved INTEGER,
+  stored INTEGER, settled INTEGER, log TEXT, origin_log TEXT, origin_version INTEGER, more TEXT,
   change INTEGER) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_id ON sessions (live, id);
 CREATE INDEX IF NOT EXISTS by_updated ON sessions (live, updated, id);

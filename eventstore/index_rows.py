@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
 from typing import Any
 
 from eventstore.errors import InvalidInputError
 from eventstore.input import check_text
-from eventstore.session_info import Row, SessionInfo
+from eventstore.session_info import COLUMNS, SHOWN, SessionInfo
 
 ORDERS = {
     "updated_at": "updated",
@@ -62,8 +61,6 @@ class StoreStats:
     unverified: int = 0
 
 
-COLUMNS = tuple(column.name for column in fields(Row))
-
 _CHANGE = "(SELECT value FROM meta WHERE key = 'change')"
 
 UPSERT = (
@@ -74,10 +71,6 @@ UPSERT = (
     "WHERE excluded.version >= sessions.version"
 )
 """Never lets an older view of a session replace a newer one."""
-
-
-values_of = attrgetter(*COLUMNS)
-"""Returns a row as SQL parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +116,18 @@ class Query:
             values += self._cursor()
         way = "DESC" if falling else "ASC"
         return (
-            f"SELECT {', '.join(COLUMNS)} FROM sessions WHERE {' AND '.join(terms)} "
+            f"SELECT {', '.join(SHOWN)} FROM sessions WHERE {' AND '.join(terms)} "
             f"ORDER BY {column} {way}, id {way} LIMIT ?",
             [*values, min(self.limit, _LIMIT_MAX) + 1],
         )
 
     def page(self, rows: list[tuple[Any, ...]]) -> Page:
         """Return the page that the rows of the statement are."""
-        items = tuple([SessionInfo(Row(*values)) for values in rows[: self.limit]])
+        items = tuple(map(SessionInfo, rows[: self.limit]))
         if len(rows) <= self.limit:
             return Page(items, None)
-        last = dict(zip(COLUMNS, rows[self.limit - 1], strict=True))
-        mark = [self.order_by, last[ORDERS[self.order_by]], last["id"]]
+        last = items[-1]
+        mark = [self.order_by, last.value(ORDERS[self.order_by]), last.id]
         return Page(items, base64.urlsafe_b64encode(json.dumps(mark).encode()).decode())
 
     def _cursor(self) -> list[Any]:

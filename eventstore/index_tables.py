@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from eventstore.errors import BackendError
 from eventstore.index_database import UNUSABLE, Database
-from eventstore.index_rows import UPSERT, values_of
-from eventstore.session_info import Row
+from eventstore.index_rows import UPSERT
+from eventstore.session_info import Row, values_of
 
 _BATCH = 200
 

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Literal
 
 from eventstore.errors import InvalidInputError
 from eventstore.index import Index
-from eventstore.index_rows import COLUMNS
-from eventstore.session_info import Row, SessionInfo
+from eventstore.session_info import COLUMNS, SHOWN, SessionInfo
 
 Link = Literal["root", "fork", "child"]
 """What a session is to the one above it: nothing, a fork of it, or a session it began."""
 
 _PAGE = 500
 _S = ", ".join(f"s.{column}" for column in COLUMNS)
+_shown = itemgetter(*map(COLUMNS.index, SHOWN))
 _FORKED = "s.origin_log != '' AND EXISTS (SELECT 1 FROM sessions o WHERE o.log = s.origin_log)"
 _PARENTED = (
     "s.parent_id != '' AND s.parent_id != s.id "
@@ -145,7 +146,7 @@ def _circular(index: Index) -> Iterator[str]:
 
 def _node(row: tuple[Any, ...], depth: int) -> TreeNode:
     """Return the node that a row is."""
-    info = SessionInfo(Row(*row[: len(COLUMNS)]))
+    info = SessionInfo(_shown(row))
     *_, above, _, forked = row
     link: Link = "fork" if forked else "child" if above is not None else "root"
     version = row[COLUMNS.index("origin_version")] if forked else None

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from eventstore import EventStore
+from eventstore import CorruptError, EventStore
 from eventstore.fs import OsFileSystem
 from eventstore.marks import Marks, _ids
 from eventstore.session_info import Row
@@ -280,6 +280,24 @@ def test_a_full_check_replaces_no_newer_row(tmp_path: Path) -> None:
         store.list()
         index._tables._read_row = read  # type: ignore[method-assign]
         assert {info.id: info.version for info in store.sessions()} == {"a": 6, "b": 1}
+
+
+@pytest.mark.parametrize("more", ["", "{", "[]", "[1]", '{"a": 1}', "5", "[" * 5000])
+def test_a_row_that_lies_is_refused_when_it_is_looked_at(tmp_path: Path, more: str) -> None:
+    """What the index keeps of a session in one value is checked before it is shown."""
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        store.save({"id": "a", "messages": [1]})
+        assert len(store.sessions()) == 1
+        connection = store._catalog.index._database.connection()
+        with connection:
+            connection.execute("UPDATE sessions SET more = ?", (more,))
+        (info,) = store.sessions()
+        assert (info.id, info.version) == ("a", 1)
+        with pytest.raises(CorruptError, match="index cannot be read"):
+            assert info.messages == 1
+        (tmp_path / "store" / "index.db").unlink()
+        (info,) = store.sessions()
+        assert (info.messages, info.deleted) == (1, False)
 
 
 def test_a_busy_index_is_not_thrown_away(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ FLOORS = {
     "leb128": 2,
     "frame": 2,
     "stream": 2,
-    "image": 2,
+    "image": 2.05,
     "payload": 2.1,
     "delta": 2.1,
     "packed": 2.1,
