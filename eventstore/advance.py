@@ -13,12 +13,12 @@ from eventstore.image import (
     Dump,
     Leaf,
     Node,
+    begins_with,
     build,
     head_of,
     is_list_of_records,
     members_of,
     run_of,
-    same_records,
     text_of,
 )
 from eventstore.models.record import Record
@@ -150,13 +150,12 @@ class Advance:
 
     def _list(self, old: Branch, at: int, values: Any, level: int) -> Node:
         """Advance a list element by element."""
-        count = len(old.children)
         source = old.source
         if (
             source is not CHANGEABLE
             and type(values) is tuple
-            and len(values) >= count
-            and same_records(source, values[:count])
+            and len(values) >= len(source)
+            and begins_with(values, source)
         ):
             return self._appended(old, at, values, level)
         return self._matched(old, at, values, level)

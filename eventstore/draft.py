@@ -95,13 +95,15 @@ def draft(
     position = 0 if head is None else head.end
     before = {} if head is None else head.parts
     parts = {} if change.drop else dict(before)
-    # Of what a repair gave up, nothing is left to refer to.
-    live = {name: row for name, row in change.revived.items() if row.address}
-    parts.update({name: revived(row) for name, row in live.items()})
-    parts.update({n: row_of(item, before.get(n), position) for n, item in written.items()})
+    new = set(written)
+    for name, row in change.revived.items():
+        if row.address:  # Of what a repair gave up, nothing is left to refer to.
+            parts[name] = revived(row)
+            new.add(name)
+    for name, item in written.items():
+        parts[name] = row_of(item, before.get(name), position)
     if len(parts) > PARTS_MAX:
         raise InvalidInputError(f"a session has at most {PARTS_MAX} parts", field="parts")
-    new = {name: row for name, row in parts.items() if name in written or name in live}
     commit = Commit(
         log=log,
         seq=(0 if head is None else head.version) + change.skipped + 1,
@@ -110,7 +112,8 @@ def draft(
         time=change.time,
         parts={
             name: Commitment(commitment_to(row.address, genesis.salt), row.size)
-            for name, row in new.items()
+            for name, row in parts.items()
+            if name in new
         },
         actor=change.actor,
         note=change.note,

@@ -97,7 +97,7 @@ def is_frozen(value: Any) -> bool:
         return all(map(is_frozen, value))
     if isinstance(value, Record):
         extra = value.__pydantic_extra__
-        return type(extra) is FrozenDict and all(map(is_frozen, value.to_object().values()))
+        return type(extra) is FrozenDict and all(map(is_frozen, value.__dict__.values()))
     return isinstance(value, Enum) and isinstance(value, str)
 
 

@@ -27,6 +27,7 @@ class Log(LogHistory):
     """The log of one session, to be read and added to; safe to use from several threads."""
 
     _origin: Any = _UNKNOWN
+    _is_alone = False  # Whether nobody else was seen to add to the log since this did.
 
     def commit(self, decide: Callable[[Head | None], Decision]) -> Version | None:
         """Commit what *decide* returns for the head; durable once this returns.
@@ -35,13 +36,15 @@ class Log(LogHistory):
         change is returned as it is; a change that changes nothing gives the newest version.
         """
         with self._guard:
-            epoch, head, made = self._steady.call(lambda epoch: self._drafted(epoch, decide))
+            foreseen = self._foreseen(decide)
+            epoch, head, made = foreseen or self._steady.call(lambda e: self._drafted(e, decide))
             if not isinstance(made, Draft):
                 return made
             with self._backend.writing(self.session) as size:
                 # Nobody can replace the log from here on; before, somebody may have.
                 is_same = self._steady.meet() == epoch or head is None
                 if not is_same or size != (0 if head is None else head.end):
+                    self._is_alone = False
                     head = self._refreshed_to_write(size)
                     made = self._made(head, decide)
                     if not isinstance(made, Draft):
@@ -169,6 +172,28 @@ class Log(LogHistory):
             )
         return version
 
+    def _foreseen(
+        self, decide: Callable[[Head | None], Decision]
+    ) -> tuple[int, Head | None, Draft | Version | None] | None:
+        """Do what `_drafted` does on the entry that was added last; None if it may not be newest.
+
+        The medium is not asked about a draft, which is checked once more under the lock.
+        """
+        head = self._head
+        if head is None or not self._is_alone:
+            return None
+        epoch = self._steady.meet()
+        if self._head is not head or self._damage is not None:
+            return None
+        try:
+            made = self._made(head, decide)
+        except ConflictError:
+            return None
+        if isinstance(made, Draft):
+            return epoch, head, made
+        is_newest = self._whole_head() is head and self._backend.epoch(self.session) == epoch
+        return (epoch, head, made) if is_newest else None
+
     def _drafted(
         self, epoch: int, decide: Callable[[Head | None], Decision]
     ) -> tuple[int, Head | None, Draft | Version | None]:
@@ -256,6 +281,7 @@ class Log(LogHistory):
         if self._backend.durable:
             self.settled = made.head.end
         self._move_to(made.head)
+        self._is_alone = True
         for part, item in made.written.items():
             self._states.writers[part].stored(item, made.head.parts[part])
             self._states.forget(part)

@@ -14,7 +14,7 @@ from eventstore.advance import Advance
 from eventstore.common import common_prefix, common_suffix
 from eventstore.content import Content
 from eventstore.hashing import Hashing
-from eventstore.image import Node, same_records, text_of
+from eventstore.image import Node, begins_with, text_of
 from eventstore.models.a3s import (
     Message,
     RunEventRecord,
@@ -194,8 +194,12 @@ def test_equal_records_are_not_the_same() -> None:
     """Runs of records are the same only if each pair is one object: 1 equals True and 1.0."""
     one, twin = Message.user("a"), Message.user("a")
     assert one == twin
-    assert same_records((one, one), (one, one))
-    assert not same_records((one, one), (one, twin))
+    assert begins_with((one, one), (one, one))
+    assert begins_with((one, one, twin), (one, one))
+    assert not begins_with((one, twin), (one, one))
+    assert not begins_with((one, twin, one), (one, one))
+    assert not begins_with((one,), (one, one))
+    assert not begins_with((one, 5), (one, one))
 
 
 def test_an_element_that_was_there_before_may_come_again() -> None:
