@@ -71,6 +71,8 @@ def compact(
     Raises `BackendError` and `DurabilityError`; the log is then the old one or the new one, whole.
     """
     try:
+        if log.head() is None:  # Its first save was torn.
+            return CompactedLog(log.session, 0, 0, 0), None
         if order.dry_run:
             return log.steady(lambda: _measured(log, order, told)), None
         while True:
@@ -153,17 +155,20 @@ class _Compaction:
 
     def run(self) -> tuple[CompactedLog, Version | None]:
         """Repack, and replace the log if that is worth it."""
-        self._advance(self._head)
+        self._advance(self._head, self._told)
         report = _report(self._log, self._head, self._repacker, 0)
         if not report.is_changed:
             return report, None
+        late: list[int] = []
         with self._log.replacing() as head:
-            self._advance(head)
+            # Whoever is told may want to save into this very log, which would wait for itself.
+            self._advance(head, late.append)
             made = self._commit(head)
             version = self._log.replace(self._rewriting, head.end)
+        self._told(sum(late))
         return _report(self._log, head, self._repacker, made), version
 
-    def _advance(self, head: Head) -> None:
+    def _advance(self, head: Head, told: Told) -> None:
         """Repack the entries up to *head*, and read each back."""
         for entry in self._log.entries(self._done, head.end):
             if not self._plan.foresees(entry.header.position, entry.parts):
@@ -171,7 +176,7 @@ class _Compaction:
             position = self._repacker.end
             self._rewriting.append(_repacked(self._repacker, entry))
             self._newest = self._recheck.add(entry, position)
-            self._told(entry.header.size)
+            told(entry.header.size)
             self._done = entry.stop
 
     def _commit(self, head: Head) -> int:

@@ -23,6 +23,7 @@ from eventstore import (
     InvalidInputError,
     Version,
 )
+from eventstore.address import address_of
 from eventstore.backends.file import FileBackend
 from eventstore.backends.rewriting import FileRewriting
 from eventstore.commit import Commit
@@ -159,6 +160,37 @@ def test_dropped_states_say_so(plain: EventStore) -> None:
     with pytest.raises(ErasedError):
         plain.load("a", at=58)
     assert json.loads(plain.load_bytes("a") or b"")["messages"][-1] == text(79, 60)
+
+
+def test_who_is_told_of_progress_may_save(plain: EventStore) -> None:
+    """A save into the session that is being compacted neither waits for it nor is lost."""
+    grown(plain, "a", 40)
+    seen: list[tuple[str, int, int]] = []
+
+    def progress(session: str, done: int, total: int) -> None:
+        seen.append((session, done, total))
+        if len(seen) in (1, 41):
+            grown(plain, "a", 1, start=39 + len(seen))
+
+    report = plain.compact(progress=progress)
+    assert report.after < report.before
+    assert [len(seen), seen[-1][1]] == [41, seen[-1][2]]
+    kinds = [version.kind for version in plain.history("a", oldest_first=True)]
+    assert kinds == [*["save"] * 41, "compact", "save"]
+
+
+def test_a_torn_first_save_is_nothing_to_compact(tmp_path: Path) -> None:
+    """A log that holds no version is left as it is, and no error."""
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        grown(store, "a", 20)
+        (log,) = (tmp_path / "store" / "logs").rglob("*.log")
+        torn = log.parent / "b.log"
+        torn.write_bytes(log.read_bytes()[:50])
+        shard = tmp_path / "store" / "logs" / address_of(b"b")[:2]
+        shard.mkdir(exist_ok=True)
+        torn.rename(shard / "b.log")
+        report = store.compact()
+        assert {log.session: log.error for log in report.logs} == {"a": None, "b": None}
 
 
 def test_states_made_current_again_are_kept(plain: EventStore) -> None:
