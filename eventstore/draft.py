@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -32,7 +33,7 @@ class Head:
     genesis: Genesis
     parts: Mapping[str, PartEntry]
 
-    @property
+    @cached_property
     def end(self) -> int:
         """The size of the log as this head knows it."""
         return self.entry.stop
