@@ -85,16 +85,30 @@ def applied(data: bytes, changes: Iterable[Change]) -> bytes:
 
 def survivor(durable: bytes, pending: Sequence[Change], luck: Luck, sector_size: int) -> bytes:
     """Return what is left of a file with those changes pending."""
-    if not pending:
-        return durable
+    return survivors(durable, pending, [luck], sector_size)[0]
+
+
+def survivors(
+    durable: bytes, pending: Sequence[Change], lucks: Iterable[Luck], sector_size: int
+) -> list[bytes]:
+    """Return what is left of a file with those changes pending, once for each luck."""
     pasts = [durable]
     for change in pending:
         pasts.append(applied(pasts[-1], [change]))
+    return [_survivor(pasts, pending, luck, sector_size) for luck in lucks]
+
+
+def _survivor(
+    pasts: Sequence[bytes], pending: Sequence[Change], luck: Luck, sector_size: int
+) -> bytes:
+    """Return what is left of a file that had those pasts, from the durable one to the newest."""
     size = luck.size([len(past) for past in pasts])
-    result = bytearray(durable[:size].ljust(size, b"\0"))
+    result = bytearray(pasts[0][:size].ljust(size, b"\0"))
     for start, stop in _sectors(pending, size, sector_size):
         fate = luck.fate()
-        past = {"old": pasts[0], "any": luck.random.choice(pasts)}.get(fate, pasts[-1])
+        past = pasts[0] if fate == "old" else pasts[-1]
+        if fate == "any":
+            past = luck.random.choice(pasts)
         result[start:stop] = past[start:stop].ljust(stop - start, b"\0")
         if fate in ("zeros", "garbage"):
             _spoil(result, start, stop, pending, _GARBAGE if fate == "garbage" else b"")

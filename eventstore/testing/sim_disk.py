@@ -17,7 +17,7 @@ from math import prod
 from random import Random
 from typing import Any, TypeVar
 
-from eventstore.testing.luck import Luck, survivor
+from eventstore.testing.luck import Luck, survivor, survivors
 from eventstore.testing.sim_nodes import Directory, Entries, File
 
 Image = Mapping[str, bytes | None]
@@ -45,6 +45,8 @@ class SimDisk:
         self.boot = boot
         self.random = random or Random(0)
         self.sector_size = sector_size
+        self._dice = self.random.getrandbits(64)
+        self._known_fates: dict[int, tuple[int, list[bytes] | list[Entries]]] = {}
         self.guard = threading.Condition(threading.RLock())
         self._numbers = iter(range(2, 1 << 62))
         self.root = Directory(1)
@@ -130,41 +132,69 @@ class SimDisk:
         """Yield images that a power cut can leave now, at most *limit*.
 
         Everything lost comes first, everything kept second. Each file and each directory with
-        something pending has a few fates, and the images are combinations of those.
+        something pending has a few fates, the same until something happens to it, and the images
+        are combinations of those, which *random* chooses.
         """
-        fates = [(node.number, self._fates(node, random)) for node in self._nodes() if node.pending]
+        fates = [(node, self._fates(node)) for node in self._nodes() if node.pending]
         total = prod(len(options) for _, options in fates)
         chosen: Iterable[int] = range(total)
         if total > limit:
             chosen = [0, 1, *random.sample(range(2, total), max(0, limit - 2))]
+        layouts: dict[tuple[int, ...], list[tuple[str, File | None]]] = {}
         for number in chosen:
             fate: dict[int, Any] = {}
+            names: list[int] = []
             # Number 1 keeps everything, so it is told apart before the others are counted through.
             rest = (total - 1) if number == 1 else number - (number > 1)
             for node, options in fates:
                 rest, choice = divmod(rest, len(options))
-                fate[node] = options[choice]
-            yield self._with(fate)
+                fate[node.number] = options[choice]
+                if isinstance(node, Directory):
+                    names.append(choice)
+            layout = layouts.get(tuple(names))
+            if layout is None:
+                layout = layouts[tuple(names)] = self._layout(fate)
+            yield {
+                path: None if file is None else fate.get(file.number, file.durable)
+                for path, file in layout
+            }
 
-    def _with(self, fate: Mapping[int, Any]) -> Image:
-        """Return the image on which the nodes of those numbers have those fates."""
-        return self._walk(
-            lambda file: fate.get(file.number, file.durable),
-            lambda directory: fate.get(directory.number, directory.durable),
-        )
+    def _layout(self, fate: Mapping[int, Any]) -> list[tuple[str, File | None]]:
+        """Return every path, and the file there, where directories have those fates."""
+        found: list[tuple[str, File | None]] = []
+        waiting = [("", self.root)]
+        while waiting:
+            path, directory = waiting.pop()
+            for name, node in fate.get(directory.number, directory.durable).items():
+                place = f"{path}/{name}"
+                found.append((place, node if isinstance(node, File) else None))
+                if isinstance(node, Directory):
+                    waiting.append((place, node))
+        return found
 
-    def _fates(self, node: File | Directory, random: Random) -> list[bytes] | list[Entries]:
-        """Return some of what may become of a node: all of it lost first, all of it kept last."""
+    def _fates(self, node: File | Directory) -> list[bytes] | list[Entries]:
+        """Return some of what may become of a node: all of it lost first, all of it kept last.
+
+        They are the same until something happens to the node.
+        """
+        known = self._known_fates.get(node.number)
+        if known is None or known[0] != node.changes:
+            made = self._new_fates(node, Random(f"{self._dice}/{node.number}/{node.changes}"))
+            self._known_fates[node.number] = known = node.changes, made
+        return known[1]
+
+    def _new_fates(self, node: File | Directory, random: Random) -> list[bytes] | list[Entries]:
+        """Think of what may become of a node."""
         tries = [Luck(random, number) for number in (0, *range(2, _FATES_MAX), 1)]
         if isinstance(node, Directory):
             kept = [tuple(luck.keeps() for _ in node.pending) for luck in tries]
             return [node.survivors(choice) for choice in _distinct(kept)]
-        pending, size = node.pending, self.sector_size
-        return _distinct([survivor(node.durable, pending, luck, size) for luck in tries])
+        return _distinct(survivors(node.durable, node.pending, tries, self.sector_size))
 
     def copy(self) -> SimDisk:
         """Return a disk with the same cache, medium and pending changes, and no process on it."""
-        twin = SimDisk(boot=self.boot, sector_size=self.sector_size, random=self.random)
+        dice = Random(self._dice)
+        twin = SimDisk(boot=self.boot, sector_size=self.sector_size, random=dice)
         known: dict[int, File | Directory] = {1: twin.root}
 
         def copied(node: File | Directory) -> File | Directory:
@@ -196,6 +226,7 @@ class SimDisk:
         data = bytearray(file.durable)
         data[bit // 8] ^= 1 << bit % 8
         file.durable = bytes(data)
+        file.changes += 1
         file.forget_clean()
 
     def _filled(self, data: bytes) -> File:

@@ -11,15 +11,19 @@ Entries = dict[str, "File | Directory"]
 
 
 class File:
-    """A file: its bytes in the cache and on the medium, and who holds its lock."""
+    """A file: its bytes in the cache and on the medium, and who holds its lock.
 
-    __slots__ = ("data", "durable", "errors", "links", "number", "owner", "pending")
+    `changes` counts the changes, so that what is pending can be told from what was.
+    """
+
+    __slots__ = ("changes", "data", "durable", "errors", "links", "number", "owner", "pending")
 
     def __init__(self, number: int, data: bytes = b"") -> None:
         """Begin with *data* on the medium."""
         self.number = number
         self.data = self.durable = data
         self.pending: list[Change] = []
+        self.changes = 0
         self.links = 0
         self.errors = 0
         self.owner: object | None = None
@@ -27,6 +31,7 @@ class File:
     def change(self, change: Change) -> None:
         """Change the bytes in the cache."""
         self.pending.append(change)
+        self.changes += 1
         self.data = applied(self.data, [change])
 
     def sync(self) -> None:
@@ -44,7 +49,7 @@ class File:
         """Become a copy of *other*."""
         assert isinstance(other, File), "a file is copied from a file"
         self.data, self.durable, self.links = other.data, other.durable, other.links
-        self.errors = other.errors
+        self.errors, self.changes = other.errors, other.changes
         self.pending = list(other.pending)
 
     @property
@@ -71,11 +76,12 @@ class Renaming:
 class Directory:
     """A directory: its names in the cache and on the medium."""
 
-    __slots__ = ("durable", "entries", "number", "pending")
+    __slots__ = ("changes", "durable", "entries", "number", "pending")
 
     def __init__(self, number: int) -> None:
         """Begin empty."""
         self.number = number
+        self.changes = 0
         self.entries: Entries = {}
         self.durable: Entries = {}
         self.pending: list[Renaming] = []
@@ -83,6 +89,7 @@ class Directory:
     def change(self, *names: tuple[str, File | Directory | None]) -> None:
         """Change names in the cache, all or none of them."""
         change = Renaming(names)
+        self.changes += 1
         self.pending.append(change)
         _rename(self.entries, change)
 
@@ -97,6 +104,7 @@ class Directory:
     ) -> None:
         """Become a copy of *other*, with copies of what is in it."""
         assert isinstance(other, Directory), "a directory is copied from a directory"
+        self.changes = other.changes
         self.entries = {name: copied(node) for name, node in other.entries.items()}
         self.durable = {name: copied(node) for name, node in other.durable.items()}
         self.pending = [

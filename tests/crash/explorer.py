@@ -56,9 +56,9 @@ class Plan:
     `kills` is how often a change is the last that its process makes.
     """
 
-    images: int = 256
+    images: int = 1024
     flips: int = 4
-    processes: int = 4
+    processes: int = 6
     failing: tuple[str, ...] | None = None
     favourite: Operation | None = None
     sessions: int = len(SESSIONS)
@@ -67,9 +67,10 @@ class Plan:
 
 @dataclass
 class Report:
-    """What was looked at, and what was wrong."""
+    """What was looked at, and what was wrong; `images` are those unlike others of their life."""
 
     states: int = 0
+    images: int = 0
     steps: int = 0
     lives: int = 0
     flips: int = 0
@@ -137,6 +138,7 @@ class World:
         self._only = (step, image)
         self._numbers = count(1)
         self._quiet = False
+        self._images: set[int] = set()
         self.is_down = False
         self._cut: Image | None = None
         self._crash_in = -1
@@ -159,6 +161,7 @@ class World:
         except ViolationError as violation:
             self.report.violations.append(str(violation))
         self.report.runs = self.recovery.runs - before
+        self.report.images = len(self._images)
         return self.report
 
     def number(self) -> int:
@@ -288,6 +291,7 @@ class World:
     def _check_image(self, image: Image, number: int, passed: set[tuple[str, int]]) -> None:
         """Recover one image; outcomes that passed at this step already need no second look."""
         self.report.states += 1
+        self._images.add(hash(frozenset(image.items())))
         try:
             outcomes = self.recovery.outcomes(image, SESSIONS)
         except EventStoreError as error:
@@ -315,7 +319,7 @@ class World:
         self.report.generations += 1
         self.is_down, self._cut = False, None
         self._crash_in = self.random.randint(1, 30)
-        number = min(self.random.choice((1, 3, 4, 4)), self.plan.processes)
+        number = min(self.random.choice((1, 4, 6, 6)), self.plan.processes)
         self.processes = [Process(self) for _ in range(number)]
         for _ in range(self.random.randint(1, 3)):
             if not self.is_down:

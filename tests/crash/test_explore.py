@@ -10,7 +10,7 @@ from tests.crash.index_lives import index_lives
 from tests.crash.recovery import Recovery
 from tests.mutants.protocols import MUTANTS
 
-STATES = 8_000
+STATES = 10_000
 """How many crash states each of the four tests looks at."""
 
 
