@@ -234,6 +234,15 @@ def can_trace() -> str:
     return "" if probe.returncode == 0 else f"strace cannot trace here: {probe.stderr.strip()}"
 
 
+def swept(name: str, stride: int = 1) -> tuple[Counter[int], list[str]]:
+    """Inject the faults of one work, or one in *stride*; return the outcomes and what was wrong."""
+    logging.disable(logging.CRITICAL)  # An index that misses a save says so; that is not news.
+    with tempfile.TemporaryDirectory() as directory:
+        sweep = Sweep(Path(directory), WORKS[name])
+        found = (*sweep.faults(stride), *sweep.short_writes())
+        return sweep.outcomes, [f"{fault}: {problem}" for fault, problem in found if problem]
+
+
 def main() -> int:
     """Run the works named, or all, and print how many faults there were and what went wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.crash.sweep")
@@ -245,16 +254,12 @@ def main() -> int:
     if missing:
         sys.stdout.write(f"no system-call faults: {missing}\n")
         return 0
-    logging.disable(logging.CRITICAL)  # An index that misses a save says so; that is not news.
     wrong: list[str] = []
     outcomes: Counter[int] = Counter()
     for name in given.works or WORKS:
-        with tempfile.TemporaryDirectory() as directory:
-            sweep = Sweep(Path(directory), WORKS[name])
-            for fault, problem in (*sweep.faults(given.stride), *sweep.short_writes()):
-                if problem:
-                    wrong.append(f"{fault}: {problem}")
-            outcomes += sweep.outcomes
+        found, problems = swept(name, given.stride)
+        outcomes += found
+        wrong += problems
     if given.json and not wrong:
         sys.stdout.write(json.dumps({OUTCOMES[o]: outcomes[o] for o in range(len(OUTCOMES))}))
         return 0

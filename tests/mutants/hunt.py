@@ -13,14 +13,14 @@ LIVES_MAX = 200
 _PLAN = Plan(images=48, flips=24)
 
 
-def hunt(mutant: Mutant) -> str | None:
+def hunt(mutant: Mutant, lives_max: int = LIVES_MAX) -> str | None:
     """Return the first promise that *mutant* breaks, or None if it breaks none in many lives."""
     with mutant.applied():
         if mutant.of_index:
-            return next(iter(index_lives(range(LIVES_MAX), first_only=True).violations), None)
+            return next(iter(index_lives(range(lives_max), first_only=True).violations), None)
         recovery = Recovery()
         with recovery.quick():
-            for seed in range(LIVES_MAX):
+            for seed in range(lives_max):
                 world = World(seed, recovery, mutant.plan or _PLAN)
                 try:
                     violations = world.live().violations
