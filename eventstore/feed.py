@@ -19,7 +19,7 @@ from pathlib import Path
 from eventstore.errors import BackendError
 from eventstore.fs import FileSystem
 from eventstore.index import Index
-from eventstore.index_database import UNUSABLE, Database, connect, is_passing
+from eventstore.index_database import DAMAGED, UNUSABLE, Database, connect, is_passing
 from eventstore.index_tables import Position
 
 FEED = "feed.db"
@@ -194,7 +194,7 @@ class Feed:
         """Return the database, having read how far it is if it is another than before."""
         try:
             connection = self._database.connection()
-        except sqlite3.DatabaseError as error:
+        except DAMAGED as error:
             if is_passing(error):
                 raise
             self._database.remove()

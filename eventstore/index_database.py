@@ -12,7 +12,9 @@ from eventstore.fs import FileSystem
 from eventstore.session_info import COLUMNS
 
 INDEX = "index.db"
-UNUSABLE = (sqlite3.Error, OSError)
+DAMAGED = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What a damaged database raises; the second, where SQLite quotes what is no text."""
+UNUSABLE = (sqlite3.Error, OSError, UnicodeDecodeError)
 """What using the database may raise."""
 
 # The file is as good as ever; the medium, the machine or another process stands in the way.
@@ -190,7 +192,7 @@ class Database:
 def is_passing(error: Exception) -> bool:
     """Whether the file is as good as ever, and the medium or another process is in the way."""
     passing = getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING
-    return passing or not isinstance(error, sqlite3.DatabaseError)
+    return passing or not isinstance(error, DAMAGED)
 
 
 def connect_index(path: Path | None) -> sqlite3.Connection:

@@ -21,7 +21,7 @@ from typing import Any
 from eventstore.errors import BackendError, CorruptError, ErasedError, UnsupportedError
 from eventstore.feed import Feed, Run
 from eventstore.fs import FileSystem
-from eventstore.index_database import UNUSABLE, Database, connect, is_passing
+from eventstore.index_database import DAMAGED, UNUSABLE, Database, connect, is_passing
 from eventstore.search_query import CLOSES, OPENS, Hit, SearchQuery, hit_of
 from eventstore.texts import Said, said_in
 
@@ -99,7 +99,7 @@ class SearchIndex:
         with self._guard:
             try:
                 return self._answer(sql, values)
-            except sqlite3.DatabaseError as error:
+            except DAMAGED as error:
                 self._database.close()
                 if not is_passing(error):
                     _logger.warning("the search index is made anew: %s", type(error).__name__)

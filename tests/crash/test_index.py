@@ -47,6 +47,11 @@ def cut(numerator: int, denominator: int) -> Callable[[Path], None]:
     return lambda path: os.truncate(path, path.stat().st_size * numerator // denominator)
 
 
+def no_text(path: Path) -> None:
+    """Damage the tables' own descriptions, so that SQLite quotes in its error what is no text."""
+    path.write_bytes(path.read_bytes().replace(b"WITHOUT ROWID", b"WITHOUT ROWI\xc3"))
+
+
 def as_directory(path: Path) -> None:
     """Make the index a directory with something in it."""
     path.unlink()
@@ -77,6 +82,7 @@ HARM: dict[str, Callable[[Path], None]] = {
     "text": lambda path: path.write_text("not a database") and None,
     "garbage-in-the-middle": middle,
     "another-database": other_database,
+    "no-text": no_text,
     "directory": as_directory,
     "wal": beside("-wal", remove=False),
     "shm": beside("-shm", remove=False),
@@ -156,6 +162,19 @@ def test_all_derived_files_may_be_deleted_between_two_uses(tmp_path: Path) -> No
             expected = {"a": 5, "b": 1} | {f"s{n}": 1 for n in range(number + 1)}
             check_lists(other, expected)
             check_lists(store, expected)
+
+
+@pytest.mark.parametrize("name", ["feed.db", "search.db"])
+def test_derived_files_whose_tables_are_no_text_are_made_anew(tmp_path: Path, name: str) -> None:
+    """A feed and a search index are made anew where SQLite cannot even say what is wrong."""
+    make(tmp_path / "store")
+    for _ in range(2):
+        with EventStore.open(tmp_path / "store", model=dict, search=True) as store:
+            store.save({"id": "c", "messages": [{"role": "user", "content": "quite alone"}]})
+            assert len(list(store.watch(after=0, wait=0))) == 7
+            assert [hit.session for hit in store.search("alone")] == ["c"]
+        assert b"WITHOUT ROWID" in (tmp_path / "store" / name).read_bytes()
+        no_text(tmp_path / "store" / name)
 
 
 def killed(directory: Path, *lines: str) -> None:

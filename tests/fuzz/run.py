@@ -6,6 +6,7 @@ python -m tests.fuzz.run [SECONDS [SEED]]
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from random import Random
 
@@ -30,11 +31,20 @@ def escaped(target: Target, data: bytes) -> str | None:
     try:
         target.run(data)
     except Exception as error:
-        return f"{target.name}: {error!r}\n  input {data.hex()}"
+        return f"{target.name}: {error!r}\n  {shown(data)}"
     seconds = time.process_time() - began
     if seconds > SECONDS_MAX:
-        return f"{target.name}: takes {seconds:.1f} seconds\n  input {data.hex()}"
+        return f"{target.name}: takes {seconds:.1f} seconds\n  {shown(data)}"
     return None
+
+
+def shown(data: bytes) -> str:
+    """Return an input in hex, or the name of a file with it where it is long."""
+    if len(data) <= 1000:
+        return f"input {data.hex()}"
+    with tempfile.NamedTemporaryFile(prefix="fuzz-", delete=False) as file:
+        file.write(data)
+    return f"input in {file.name}"
 
 
 def fuzz(seconds: float, seed: int = 0, *, cases_max: int | None = None) -> tuple[int, list[str]]:
