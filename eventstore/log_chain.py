@@ -93,7 +93,9 @@ class ChainReader:
         table_start = at + HEADER_SIZE + header.commit_size
         try:
             table = decode_table(self._data[table_start : at + header.head_size], position)
-        except UnsupportedError:
+        except UnsupportedError as error:
+            if header.is_gap:
+                raise CorruptError("what a gap holds of it is damaged") from error
             # A damaged table can look like one of a later format; the frame's digest tells.
             decode_frame(self._data[at : at + header.size], position)
             raise

@@ -25,11 +25,11 @@ from eventstore.frame import (
     Header,
     decode_frame,
     decode_header,
-    encode_frame,
 )
 from eventstore.gap import UNKNOWN, Gap, Rest, encode_gap, read_gap
-from eventstore.log_frames import LogFrames, check_commitments
-from eventstore.payload import SALT_SIZE, Genesis
+from eventstore.log_frames import Entry, LogFrames, check_commitments
+from eventstore.payload import SALT_SIZE, Genesis, encode_table
+from eventstore.reseal import proves, resealed, rows_behind, with_table
 
 HEALED, RESEALED, LOST = "healed", "resealed", "lost"
 
@@ -79,7 +79,7 @@ class Mender:
             raw = first + data[at + HEADER_SIZE : at + header.size]
             healed = _healed(raw, position)
             kind = RESEALED if healed is None else HEALED
-            sealed = _resealed(raw, header) if healed is None else healed
+            sealed = resealed(raw, header) if healed is None else healed
             yield Piece(kind, position, header.stop, header.seq, header.seq, sealed)
             at += header.size
 
@@ -87,15 +87,55 @@ class Mender:
         """Return the frames that the commit behind them names, from the last backwards."""
         kept: list[Piece] = []
         named, seq = region.next, region.last
-        for piece in reversed(known):
-            commit = self._commit_of(piece)
+        for index in reversed(range(len(known))):
+            piece, commit = known[index], self._commit_of(known[index])
             is_next = piece.kind == HEALED or (commit and commit[0] == named and seq == piece.last)
+            if is_next and piece.kind == RESEALED:
+                whole = self._with_rows(piece, known[:index], known[index + 1 :])
+                is_next, piece = whole is not None, whole or piece
             if commit is None or not is_next:
                 named = None
                 continue
+            known[index] = piece
             kept.append(piece)
             named, seq = commit[1], piece.last - 1
         return kept[::-1]
+
+    def _with_rows(self, piece: Piece, before: list[Piece], behind: list[Piece]) -> Piece | None:
+        """Return a resealed frame whose rows of unchanged parts a neighbour proves, or None.
+
+        The commit speaks of the parts that it sets, and of no others.
+        """
+        entry = LogFrames(_One(piece.start, piece.data), self._found.session).entry(piece.start)
+        older = self._entry_before(piece.start, before) if piece.start else None
+        if older is not None or not piece.start:
+            rows = rows_behind(entry, {} if older is None else older.parts)
+            if rows == entry.parts:
+                return piece
+            table = encode_table(entry.genesis, rows, piece.start)
+            data = with_table(piece.data, table, piece.start)
+            return None if data is None else replace(piece, data=data)
+        newer = self._entry_at(piece.stop, behind)
+        return piece if newer is not None and proves(newer, entry) else None
+
+    def _entry_before(self, position: int, pieces: list[Piece]) -> Entry | None:
+        """Return the sound entry that ends at *position*, if that is proven."""
+        if pieces and pieces[-1].stop == position:
+            return self._entry_at(pieces[-1].start, pieces[-1:])
+        with suppress(CorruptError, UnsupportedError):
+            return self._frames.entry(self._frames.position_before(position))
+        return None
+
+    def _entry_at(self, position: int, pieces: list[Piece]) -> Entry | None:
+        """Return the sound or healed entry at *position*, of *pieces* or behind them."""
+        source, healed = self._source, [p for p in pieces if p.start == position]
+        if healed:
+            source = _One(position, healed[0].data)
+            if healed[0].kind != HEALED:
+                return None
+        with suppress(CorruptError, UnsupportedError):
+            return LogFrames(source, self._found.session).entry(position)
+        return None
 
     def _commit_of(self, piece: Piece) -> tuple[str, str | None] | None:
         """Return id and predecessor of the commit in a frame whose table fits it, if it does."""
@@ -232,17 +272,3 @@ def _flips(data: bytes) -> Iterator[bytes]:
             buffer[index] ^= 1 << bit
             yield bytes(buffer)
             buffer[index] ^= 1 << bit
-
-
-def _resealed(raw: bytes, header: Header) -> bytes:
-    """Return a frame with its digest and its end made anew."""
-    first = HEADER_SIZE + header.commit_size
-    return encode_frame(
-        raw[HEADER_SIZE:first],
-        raw[first : header.head_size],
-        raw[header.head_size : header.size - TRAILER_SIZE],
-        seq=header.seq,
-        position=header.position,
-        durable_upto=header.durable_upto,
-        required=header.flags[0],
-    )

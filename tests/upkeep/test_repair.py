@@ -24,6 +24,7 @@ from tests.crash.stores import (
     opened_fast,
     overwrite,
 )
+from tests.upkeep.second_look import check_alike
 
 pytestmark = pytest.mark.damage
 
@@ -83,6 +84,7 @@ def check_repaired(known: Known, before: dict[tuple[int, str], bytes], seed: int
         assert saved.version == (0 if newest is None else newest.version) + 1, seed
         assert store.load_bytes("a") == SIXTH, seed
         assert store.load("b") == {"id": "b", "n": 1}, seed
+    check_alike(known.directory)
 
 
 @pytest.mark.parametrize("index", ["with-index", "without-index"])
@@ -276,6 +278,36 @@ def test_damage_to_a_repaired_log_is_new_damage(tmp_path: Path) -> None:
         assert not store.verify().is_sound
         assert store.repair(apply=True).hurt[0].lost == ((3, 3),)
         assert store.verify(deep=True).is_sound
+
+
+@pytest.mark.parametrize("version", [1, 3, 4])
+def test_a_table_is_believed_only_where_something_proves_it(tmp_path: Path, version: int) -> None:
+    """Wherever a table is damaged, a repaired version has the parts it had, or they are lost."""
+    known = make(tmp_path / "store")
+    frame = known.ends[version - 1]
+    commit, table = (int.from_bytes(known.bytes[frame + at :][:2], "little") for at in (8, 10))
+    kept = 0
+    for offset in range(frame + 40 + commit, frame + 40 + commit + table):
+        data = bytearray(known.bytes)
+        data[offset] ^= 0x21
+        data[frame + 40 + commit + table] ^= 0x21  # A single wrong bit would be healed.
+        overwrite(known.log, bytes(data))
+        drop_index(known.directory)
+        with opened_fast(known.directory) as store:
+            (log,) = store.repair(["a"], apply=True).logs
+            if log.error:
+                assert version == 1
+                continue
+            kept += not log.lost
+            for number in range(1, known.newest + 1):
+                if (number, number) in log.lost:
+                    continue
+                assert store.version("a", number).parts.keys() == known.states[number].keys()
+                for part, state in known.states[number].items():
+                    found = known.read(store, part, number)
+                    assert found == state or isinstance(found, CorruptError), (offset, number)
+        check_alike(known.directory)
+    assert kept
 
 
 def test_a_session_whose_salt_is_lost_is_left_readable(tmp_path: Path) -> None:

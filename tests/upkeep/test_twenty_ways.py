@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from eventstore import EventStore
 from eventstore.cli.app import app
 from tests.crash.stores import PARTS, Known, drop_index, log_path, make, opened, overwrite
+from tests.upkeep.second_look import check_alike
 
 pytestmark = pytest.mark.damage
 
@@ -181,6 +182,8 @@ def test_a_way_is_named_and_repaired(tmp_path: Path, way: Way) -> None:
         if way.next == 7:
             told_of = store.version("a", 6)
             assert (told_of.kind, told_of.actor) == ("repair", "somebody")
+    lost, _ = check_alike(known.directory)
+    assert lost == len(way.lost)
 
 
 def test_originals_are_kept(tmp_path: Path) -> None:
