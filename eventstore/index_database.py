@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from eventstore.backends.layout import FORMAT
+from eventstore.backends.founding import FORMAT
 from eventstore.fs import FileSystem
 from eventstore.session_info import COLUMNS
 
@@ -235,3 +235,17 @@ def _check_columns(connection: sqlite3.Connection) -> None:
     found = [row[1] for row in connection.execute("PRAGMA table_info(sessions)")]
     if tuple(found) != (*COLUMNS, "change"):
         raise sqlite3.DatabaseError("columns")
+
+
+def store_of(path: Path) -> str | None:
+    """Return the id of the store that the derived database at *path* says it is of, if it does."""
+    # As it is first, which leaves nothing behind; then with what a crash left beside it.
+    for how in ("immutable=1", "mode=ro"):
+        try:
+            with closing(sqlite3.connect(f"{path.as_uri()}?{how}", uri=True)) as connection:
+                row = connection.execute("SELECT value FROM meta WHERE key = 'store'").fetchone()
+        except UNUSABLE:
+            continue
+        if row is not None:
+            return str(row[0])
+    return None

@@ -32,6 +32,25 @@ class RepairedLog:
 
 
 @dataclass(frozen=True, slots=True)
+class RepairedFormat:
+    """What was `wrong` with `format.json`, and that it was written anew, or would be.
+
+    `store` is the id of the store, found in `source`; without a source it is a new one, empty
+    until it is `applied`. `kept` is where the original is.
+    """
+
+    wrong: str
+    store: str
+    source: str
+    kept: str = ""
+    applied: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as JSON has it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class RepairReport:
     """What was done to the logs that were looked at, or would be; `index` is what was wrong there.
 

@@ -15,7 +15,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from eventstore.backend import Backend, Rewriting
-from eventstore.backends.layout import LOGS, FileLayout
+from eventstore.backends.founding import LOGS
+from eventstore.backends.layout import FileLayout
 from eventstore.backends.log_file import LogFile
 from eventstore.backends.log_files import LogFiles, refused
 from eventstore.backends.log_finder import sessions_in

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
+from eventstore.backends.founding import FORMAT, LOGS, Founding
 from eventstore.backends.log_names import SUFFIX, log_name, shard
-from eventstore.errors import BackendError, CorruptError, InvalidInputError, UnsupportedError
+from eventstore.errors import BackendError
 from eventstore.fs import FileSystem
 
 _PATHS_MAX = 4096
 
-FORMAT = "format.json"
-LOGS = "logs"
 LOST = "lost+found"
-FORMAT_VERSION = 1
-
-_DRAFT = ".format.json.new"
-_FORMAT_SIZE_MAX = 64 * 1024
 
 
 class FileLayout:
@@ -40,8 +32,7 @@ class FileLayout:
     def open(self, *, create: bool) -> str:
         """Check that the directory is a store whose locks work, or found one; return its id."""
         try:
-            self._find(create)
-            store_id = self._check_format(create)
+            store_id = Founding(self._fs, self.directory).open(create=create)
             self._check_logs()
             self._check_locks()
             return store_id
@@ -69,6 +60,8 @@ class FileLayout:
             return
         status = self._fs.status_at(path)
         if status is None and create:
+            # So a directory with logs and no `format.json` has lost it, and was not just founded.
+            self._sync_root()
             self._fs.make_directory(path)
             status = self._fs.status_at(path)
         if status is None:
@@ -97,7 +90,7 @@ class FileLayout:
     def _sync_root(self) -> None:
         """Once: make the names in the store's directory durable, and its own.
 
-        Whoever founded the store may have been killed before that.
+        Whoever founded the store may have been killed before that, or not yet have come to it.
         """
         if str(self.directory) in self._durable:
             return
@@ -132,92 +125,6 @@ class FileLayout:
             self._fs.sync_directory(self.directory)
         self.check_shard(lost, create=False)
         return lost
-
-    def _find(self, create: bool) -> None:
-        """Make sure the directory is there, and is a store or can become one."""
-        status = self._fs.status_at(self.directory)
-        if status is None:
-            if not create:
-                raise BackendError(
-                    "there is no store",
-                    where=str(self.directory),
-                    hint="check the path, or open it with create=True to begin one",
-                )
-            if self._fs.make_directory(self.directory):
-                self._fs.sync_directory(self.directory.parent)
-
-    def _check_format(self, create: bool) -> str:
-        """Read `format.json`, or write it where the directory is empty; return the store's id."""
-        path = self.directory / FORMAT
-        if self._fs.status_at(path) is None:
-            names = self._fs.names(self.directory)
-            if not create or set(names) - {FORMAT, LOGS, _DRAFT}:
-                raise InvalidInputError(
-                    f"{str(self.directory)!r} is not a store: it has no {FORMAT}",
-                    field="location",
-                    hint="name the directory of a store, or an empty one",
-                )
-        try:
-            record = self._read_format(path)
-        except FileNotFoundError:
-            record = self._found(path)
-        if record.get("format") != "eventstore" or not isinstance(record.get("version"), int):
-            raise CorruptError(
-                f"{FORMAT} does not describe a store",
-                where=str(path),
-                hint="put it back from a copy; the logs themselves are not touched",
-            )
-        if record["version"] != FORMAT_VERSION or record.get("required"):
-            raise UnsupportedError(
-                f"the store has format {record['version']}, this library reads {FORMAT_VERSION}",
-                where=str(path),
-                hint="open it with a newer version of this library",
-            )
-        return str(record.get("store", ""))
-
-    def _read_format(self, path: Path) -> dict[str, Any]:
-        """Return what `format.json` says; an empty one is as good as none."""
-        fd = self._fs.open(path)
-        try:
-            data = self._fs.read_at(fd, _FORMAT_SIZE_MAX, 0)
-        finally:
-            self._fs.close(fd)
-        if not data.strip(b"\0"):
-            raise FileNotFoundError(FORMAT)  # A torn founding: nobody has saved anything yet.
-        try:
-            record = json.loads(data)
-        except (ValueError, RecursionError):
-            return {}
-        return record if isinstance(record, dict) else {}
-
-    def _found(self, path: Path) -> dict[str, Any]:
-        """Make the directory a store, together with whoever else is doing so right now."""
-        self._fs.make_directory(self.directory / LOGS)
-        draft = path.with_name(_DRAFT)
-        fd = self._fs.open(draft, write=True, create=True)
-        try:
-            self._fs.lock(fd)
-            with suppress(FileNotFoundError):
-                record = self._read_format(path)  # Somebody else was faster.
-                self._remove_draft(draft, fd)
-                return record
-            record = {"format": "eventstore", "version": FORMAT_VERSION}
-            record["store"] = secrets.token_hex(16)
-            self._fs.truncate(fd, 0)
-            self._fs.write_at(fd, json.dumps(record).encode() + b"\n", 0)
-            self._fs.sync_data(fd)
-            # Named when its bytes are durable, so that no crash leaves half of it.
-            self._fs.rename(draft, path)
-            self._fs.sync_directory(self.directory)
-        finally:
-            self._fs.close(fd)
-        return record
-
-    def _remove_draft(self, draft: Path, fd: int) -> None:
-        """Remove a draft that nobody needs, if it still has that name."""
-        status = self._fs.status_at(draft)
-        if status is not None and status.st_ino == self._fs.status(fd).st_ino:
-            self._fs.remove(draft)
 
     def _check_logs(self) -> None:
         """Make sure of a real directory of logs; some ways of copying a store drop an empty one."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from eventstore.backends.layout import LOGS, FileLayout
+from eventstore.backends.founding import LOGS
+from eventstore.backends.layout import FileLayout
 from eventstore.backends.log_names import SUFFIX, session_of
 from eventstore.errors import CorruptError, UnsupportedError
 from eventstore.frame import HEADER_SIZE, decode_header

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from eventstore.backends.layout import FORMAT, FileLayout
+from eventstore.backends.founding import FORMAT
+from eventstore.backends.layout import FileLayout
 from eventstore.backends.log_file import LogFile
 from eventstore.backends.log_files import LogFiles
 from eventstore.errors import DurabilityError

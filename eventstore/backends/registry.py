@@ -21,20 +21,28 @@ def open_backend(location: str | os.PathLike[str], *, create: bool, durability: 
 
     Raises `InvalidInputError` for a scheme nobody serves.
     """
+    directory = directory_of(location)
+    if directory is None:
+        return MemoryBackend()
+    return FileBackend(directory, create=create, durability=durability)
+
+
+def directory_of(location: str | os.PathLike[str]) -> Path | None:
+    """Return the directory that *location* means, or None for memory."""
     text = os.fspath(location) if isinstance(location, str | os.PathLike) else None
     if not isinstance(text, str) or not text or "\0" in text:
         raise InvalidInputError("a location is a path or a URL", field="location")
     scheme = _URL.match(text)
     if scheme is None:
-        return FileBackend(Path(text).expanduser(), create=create, durability=durability)
+        return Path(text).expanduser()
     if scheme[1] == "memory":
-        return MemoryBackend()
+        return None
     if scheme[1] == "file":
         if urlsplit(text).netloc not in ("", "localhost"):
             raise InvalidInputError(
                 "a file URL names a host", field="location", hint="write file:///absolute/path"
             )
-        return FileBackend(Path(unquote(urlsplit(text).path)), create=create, durability=durability)
+        return Path(unquote(urlsplit(text).path))
     raise InvalidInputError(
         f"no backend serves {scheme[1]!r}",
         field="location",

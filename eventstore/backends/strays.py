@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from eventstore.backends.layout import LOGS, LOST, FileLayout
+from eventstore.backends.founding import LOGS
+from eventstore.backends.layout import LOST, FileLayout
 from eventstore.backends.log_file import LogFile
 from eventstore.backends.log_finder import session_in, session_inside
 from eventstore.backends.log_names import SUFFIX, log_name, session_of

@@ -23,7 +23,7 @@ from eventstore.cli.run import (
 )
 from eventstore.errors import EventStoreError
 from eventstore.ranges import Ranges
-from eventstore.repaired import RepairedLog
+from eventstore.repaired import RepairedFormat, RepairedLog, RepairReport
 from eventstore.store import EventStore
 from eventstore.verdict import DAMAGED, MISSING, SOUND, UNREADABLE, LogReport
 from eventstore.verify import VerifyReport
@@ -199,25 +199,52 @@ def repair(
     commit and its address; what is lost is said in a commit of the log. The originals are kept in
     lost+found/. What crashes left at the ends of logs goes there too.
 
-    Exits 1 if a log is damaged and was not repaired.
+    A store that does not open because its format.json is missing, empty or damaged gets a new one,
+    if there are logs in it.
+
+    Exits 1 if something is damaged and was not repaired.
     """
+    mended = EventStore.repair_format(run.location, apply=apply) if run.location else None
+    if mended is not None and not apply:
+        run.code = FAILED  # Nothing else can be looked at before.
+        _tell_repair(RepairReport((), applied=False), mended, as_json=as_json)
+        return
     with run.store() as store, progress("repairing") as drawn:
         report = store.repair(sessions or None, apply=apply, actor=actor, note=note, progress=drawn)
     if any(log.error or log.after in (DAMAGED, MISSING, UNREADABLE) for log in report.logs):
         run.code = FAILED
+    _tell_repair(report, mended, as_json=as_json)
+
+
+def _tell_repair(report: RepairReport, mended: RepairedFormat | None, *, as_json: bool) -> None:
+    """Print what was done, or would be."""
     if as_json:
-        print_record(report.as_dict())
+        about = {} if mended is None else {"format": mended.as_dict()}
+        print_record(report.as_dict() | about)
         return
+    for line in () if mended is None else _format_lines(mended):
+        click.echo(line)
     for log in report.hurt:
-        for line in _repair_lines(log, applied=apply):
+        for line in _repair_lines(log, applied=report.applied):
             click.echo(line)
-    click.echo(
-        f"{words.plural(len(report.logs), 'session')} looked at, {len(report.hurt)} to repair"
-    )
+    if mended is None or mended.applied:
+        looked = words.plural(len(report.logs), "session")
+        click.echo(f"{looked} looked at, {len(report.hurt)} to repair")
     if report.index:
         remark(f"note: the index {report.index}; it is made anew from the logs by itself")
-    if report.hurt and not apply:
+    if (report.hurt or mended is not None) and not report.applied:
         click.echo("nothing was changed; next: eventstore repair --apply")
+
+
+def _format_lines(found: RepairedFormat) -> Iterator[str]:
+    """Yield what is said of a store's `format.json`."""
+    yield f"format.json {found.wrong}"
+    whose = f"the store's own id, found in {found.source}" if found.source else "a new id"
+    yield f"  it {'is' if found.applied else 'would be'} written anew with {whose}"
+    if not found.source:
+        yield "  cursors of watches begin anew; sessions and versions stay as they are"
+    if found.kept:
+        yield f"  the original is kept in {found.kept}"
 
 
 def _repair_lines(log: RepairedLog, *, applied: bool) -> Iterator[str]:

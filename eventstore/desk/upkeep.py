@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Iterable
 from datetime import timedelta
 
+from eventstore.backends.registry import directory_of
 from eventstore.backup import Backup, BackupReport
 from eventstore.desk.base import StoreBase
 from eventstore.desk.waiting import AsyncBase
 from eventstore.errors import InvalidInputError
 from eventstore.index_database import Database
 from eventstore.input import check_id, remarks
+from eventstore.refound import refound
 from eventstore.repair import INDEX_RENEWED, Repairer
-from eventstore.repaired import RepairReport
+from eventstore.repaired import RepairedFormat, RepairReport
 from eventstore.verdict import REPAIRED, SOUND, TORN
 from eventstore.verify import Choice, Told, Verifier, VerifyReport, restrict
 
@@ -91,6 +94,20 @@ class Upkeep(StoreBase):
             catalog.index.apart(Database.remove)
         return RepairReport(tuple(logs), apply, condition)
 
+    @staticmethod
+    def repair_format(
+        location: str | os.PathLike[str], *, apply: bool = False
+    ) -> RepairedFormat | None:
+        """Say what is wrong with the `format.json` of the store at *location*; *apply* mends it.
+
+        None if nothing is. A store whose `format.json` is missing, empty or damaged does not open.
+        It is written anew where `logs/` holds a log, and nowhere else, with the store's own id if
+        anything still says it, and a new one otherwise; the original is kept in `lost+found/`.
+        Nobody may have the store open meanwhile.
+        """
+        directory = directory_of(location)
+        return None if directory is None else refound(directory, apply=apply)
+
     def backup(
         self,
         target: str | os.PathLike[str],
@@ -162,6 +179,13 @@ class AsyncUpkeep(AsyncBase):
         return await self._wait(
             Upkeep.repair, ids, apply=apply, actor=actor, note=note, progress=progress
         )
+
+    @staticmethod
+    async def repair_format(
+        location: str | os.PathLike[str], *, apply: bool = False
+    ) -> RepairedFormat | None:
+        """Say what is wrong with the `format.json` of the store at *location*, or mend it."""
+        return await asyncio.to_thread(Upkeep.repair_format, location, apply=apply)
 
     async def backup(
         self,

@@ -28,6 +28,7 @@ from tests.crash.workload import save, save_again, save_expecting
 
 _FAILING = Plan(images=48, failing=("sync_data",))
 _CROWDED = Plan(images=24, flips=0, failing=(), favourite=save, sessions=1, kills=0.1)
+_YOUNG = Plan(flips=0, failing=(), favourite=save, kills=0.3)
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ _honest_append = FileBackend.append
 _honest_sync = SimFs.sync_data
 _honest_write = SimFs.write_at
 _honest_survey = LogFrames.survey
+_honest_check_shard = FileLayout.check_shard
 
 
 def _append_behind(self: FileBackend, log: str, position: int, frame: bytes) -> None:
@@ -161,6 +163,12 @@ def _index_trusted(self: Index) -> Any:
     return connection
 
 
+def _shard_first(self: FileLayout, path: Path, *, create: bool) -> None:
+    """Make a directory of logs before the store is known to be one after a power cut."""
+    with mock.patch.object(self, "_sync_root", _nothing):
+        _honest_check_shard(self, path, create=create)
+
+
 def _kept_nowhere(self: FileLayout, name: str, data: bytes) -> str:
     """Throw a torn tail away."""
     return f"lost+found/{name}"
@@ -175,6 +183,7 @@ MUTANTS = (
     Mutant("nothing is synced", ((SimFs, "sync_data", _nothing),)),
     Mutant("directories are not synced", ((SimFs, "sync_directory", _nothing),)),
     Mutant("the store's own names are not synced", ((FileLayout, "_sync_root", _nothing),)),
+    Mutant("logs come before the store", ((FileLayout, "check_shard", _shard_first),), plan=_YOUNG),
     Mutant(
         "a torn tail is not cut",
         ((FileBackend, "cut", _not_cut), (FileBackend, "append", _append_behind)),

@@ -101,6 +101,7 @@ FLOORS = {
     "mend": 4.1,
     "backup": 4.2,
     "repaired": 4,
+    "refound": 4.1,
     "reseal": 4,
     "repair": 4.3,
     "desk": 4.9,

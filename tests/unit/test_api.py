@@ -61,6 +61,7 @@ METHODS = {
     "health_check": "",
     "backup": "target, ids, *, deep, progress",
     "repair": "ids, *, apply, actor, note, progress",
+    "repair_format": "location, *, apply",
     "verify": "ids, *, deep, sample, older_than, resume, progress",
     "backend_name": "",
 }
