@@ -16,6 +16,7 @@ from eventstore.errors import ConflictError, CorruptError, EventStoreError
 from eventstore.examination import Examination
 from eventstore.examine import Examiner
 from eventstore.log_frames import LogFrames
+from eventstore.ranges import Ranges
 
 _CHUNK_SIZE = 4 * 1024 * 1024
 _TRIES = 5
@@ -148,6 +149,12 @@ class Backup:
                 session=session,
                 hint="next: eventstore verify; or back up into another directory",
             )
+        if _lost_since(found, old):
+            raise ConflictError(
+                "the backup has what was lost here since, and a repair gave up: it is kept",
+                session=session,
+                hint="next: eventstore backup with another directory",
+            )
         with self._target.rewriting(session) as new:
             for start in range(0, found.end, _CHUNK_SIZE):
                 stop = min(found.end, start + _CHUNK_SIZE)
@@ -158,7 +165,7 @@ class Backup:
     def _check(self, session: str, found: Examination) -> None:
         """Raise `CorruptError` unless what arrived ends with the same commit, and is sound."""
         made = self._examined(self._target, session, deep=self._deep, told=_nothing)
-        if made.commit != found.commit or made.regions or made.failed:
+        if made.commit != found.commit or made.regions or made.untold_states:
             raise CorruptError("what arrived is not what was sent", session=session)
 
     def _examined(
@@ -181,6 +188,17 @@ class Backup:
             watch=watch,
         )
         return examiner.run((backend.size(session) or 0) if size is None else size)
+
+
+def _lost_since(found: Examination, old: Examination) -> bool:
+    """Whether a log has given up versions or states that its backup still has."""
+    has = Ranges.of([(1, old.newest)])
+    versions = found.given_up.without(old.given_up)
+    states = [
+        runs.without(old.told_states.get(part, Ranges()))
+        for part, runs in found.told_states.items()
+    ]
+    return any(len(has.without(runs)) < len(has) for runs in (versions, *states))
 
 
 def _nothing(size: int) -> None:

@@ -79,7 +79,22 @@ def compact(
             with suppress(_OvertakenError), backend.rewriting(log.session) as rewriting:
                 return _Compaction(log, order, rewriting, told).run()
     except (CorruptError, UnsupportedError) as error:
-        return CompactedLog(log.session, log.end, log.end, 0, error=error), None
+        return CompactedLog(
+            log.session, log.end, log.end, 0, error=_told(backend, log, error)
+        ), None
+
+
+def _told(backend: Backend, log: Log, error: EventStoreError) -> EventStoreError:
+    """Return why a log is left alone: where its damage was repaired, there is nothing to repair."""
+    if isinstance(error, CorruptError) and LogFrames(backend, log.session).has_gap(log.end):
+        return UnsupportedError(
+            "a repaired log with a gap is not compacted",
+            session=log.session,
+            hint="a fork of it has none: eventstore fork",
+        )
+    if error.session is not None:
+        return error
+    return type(error)(error.message, session=log.session, where=error.where, hint=error.hint)
 
 
 def _measured(log: Log, order: Order, told: Told) -> CompactedLog:

@@ -33,12 +33,15 @@ class Examination:
     `regions` are damaged; `gaps` and `skipped` were given up by repairs. `broken` are the versions
     that set a state which cannot be rebuilt, `unreadable` all that have it; `failed` says why where
     the frame itself is sound. `told` and `told_states` are what the commits of repairs say of all
-    that. `watched` is the commit of the version that was to be watched. `ambiguous` is a version
-    that does not go on from the one before it, and nothing says which of the two is wrong.
+    that, `mended` the last of those. `deep` is whether states were rebuilt. `watched` is the commit
+    of the version that was to be watched. `ambiguous` is a version that does not go on from the one
+    before it, and nothing says which of the two is wrong.
     """
 
     session: str
     size: int
+    deep: bool = True
+    mended: int = 0
     versions: int = 0
     newest: int = 0
     end: int = 0
@@ -70,11 +73,19 @@ class Examination:
 
     @property
     def untold_states(self) -> dict[str, Ranges]:
-        """The broken states that no commit of a repair speaks of."""
-        left = {
-            part: broken.without(self.told_states.get(part, Ranges()))
-            for part, broken in self.broken.items()
-        }
+        """The broken states that no commit of a repair speaks of.
+
+        What rests on a gap can be sound all the same. A repair has tried; whoever does not, and
+        finds no other damage, believes it.
+        """
+        left = {}
+        for part, broken in self.broken.items():
+            known = Ranges.of(self.told_states.get(part, Ranges()))
+            if not self.deep and not self.regions:
+                wrong = Ranges.of([(seq, seq) for name, seq in self.failed if name == part])
+                tried = Ranges.of([(1, self.mended)] if self.mended else [])
+                known = Ranges.of([*known, *tried.without(wrong)])
+            left[part] = broken.without(known)
         return {part: broken for part, broken in left.items() if broken}
 
     def hear(self, ref: Mapping[str, Any]) -> None:

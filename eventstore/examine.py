@@ -65,7 +65,7 @@ class Examiner:
 
     def run(self, size: int) -> Examination:
         """Examine the first *size* bytes."""
-        self._found = found = Examination(self._session, size)
+        self._found = found = Examination(self._session, size, self._deep)
         position = 0
         while position < size and found.foreign is None:
             position = self._next(position)
@@ -180,6 +180,7 @@ class Examiner:
         self._end_damage(seq, entry.commit.prev)
         if entry.commit.kind == REPAIR:
             found.hear(entry.commit.ref or {})
+            found.mended = seq
         if found.regions:
             found.witness = max(found.witness, entry.header.durable_upto)
         found.versions, found.newest, self._seq = found.versions + 1, seq, seq

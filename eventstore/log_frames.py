@@ -126,6 +126,10 @@ class LogFrames:
             for header in self._forward(0, position + 1)
         )
 
+    def has_gap(self, stop: int) -> bool:
+        """Whether a gap stands anywhere before *stop*."""
+        return any(header.is_gap for header in self._forward(0, stop))
+
     def outline(self, position: int, genesis: Genesis | None) -> Entry:
         """Return the entry at *position* without its bodies.
 

@@ -82,8 +82,8 @@ class LogParts:
             return Genesis(b"", self._session)
         return self._own(first, entry)
 
-    def before(self, entry: Entry, genesis: Genesis) -> Entry:
-        """Return the entry that *entry* names as the one before it."""
+    def before(self, entry: Entry, genesis: Genesis) -> Entry | None:
+        """Return the entry that *entry* names as the one before it; None if all before are lost."""
         position = self._frames.position_before(entry.header.position)
         try:
             older = self._frames.outline(position, genesis)
@@ -98,11 +98,11 @@ class LogParts:
         # says of them, or else by its digest.
         return older if genesis.salt and _agree(older, entry) else self._frames.entry(position)
 
-    def _before_gaps(self, position: int) -> Entry:
+    def _before_gaps(self, position: int) -> Entry | None:
         """Return the entry before the gap at *position*, and before those before it."""
         while self._frames.gap(position) is not None:
             if position == 0:
-                raise CorruptError("it was lost to damage, and a repair gave it up")
+                return None
             position = self._frames.position_before(position)
         return self._frames.entry(position)
 

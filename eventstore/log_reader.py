@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import TypeVar
 
 from eventstore.chain import Chain
-from eventstore.commit import PartVersion, Version
+from eventstore.commit import REPAIR, PartVersion, Version
 from eventstore.errors import CorruptError, ErasedError
 from eventstore.log_chain import ChainReader
 from eventstore.log_end import LogEnd
@@ -186,12 +187,15 @@ class LogReader(LogEnd):
         if prev is None:
             return None
         with about(self.session, seq):
+            entry: Entry | None
             if epoch == newer.epoch:
                 entry = self._parts.before(newer.entry, newer.genesis)
             else:
                 entry = self._entry(seq)
                 if entry.commit.id != prev:
                     raise CorruptError("its commit is not the one the next commit names")
+            if entry is None:
+                return None
         return Walked(epoch, entry, newer.genesis, self.version_of(entry))
 
     def _given_up(self, part: str, seq: int) -> CorruptError:
@@ -220,9 +224,10 @@ class LogReader(LogEnd):
     def _kept_in(self, part: str, versions: Iterable[int]) -> int | None:
         """Return the first of some versions whose state of *part* can be read."""
         for seq in versions:
-            row = self.parts_at(seq).get(part)
-            if row is not None and row.encoding is not Encoding.DROPPED:
-                return seq
+            with suppress(CorruptError):  # What is lost is not kept.
+                row = self.parts_at(seq).get(part)
+                if row is not None and row.encoding is not Encoding.DROPPED:
+                    return seq
         return None
 
     def _entry(self, seq: int) -> Entry:
@@ -240,11 +245,22 @@ class LogReader(LogEnd):
             position = self._positions.get(seq)
         with about(self.session, seq):
             if position is None:
-                raise CorruptError("its frame cannot be found")
+                raise CorruptError(self._why_missing(seq))
             entry = self._frames.entry(position)
             if entry.commit.seq != seq or entry.commit.log != head.entry.commit.log:
                 raise CorruptError("its frame is another's")
         return entry
+
+    def _why_missing(self, seq: int) -> str:
+        """Say why a version that must be there has no frame."""
+        assert self._positions is not None, "they were just looked at"
+        before = max((number for number in self._positions if number < seq), default=0)
+        behind = self._positions[min(number for number in self._positions if number > seq)]
+        gap = self._frames.gap(self._positions[before]) if before else None
+        # A repair leaves out the numbers of what was lost at the end.
+        if gap is not None or self._frames.entry(behind).commit.kind == REPAIR:
+            return "this version was lost to damage, and a repair gave it up"
+        return "its frame cannot be found"
 
     def _rebuilt(self, part: str, row: PartEntry, seq: int) -> tuple[bytes, Chain]:
         """Rebuild a state from its keyframe on, and check it against its address."""

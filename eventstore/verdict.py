@@ -69,7 +69,8 @@ def judge(found: Examination, evidence: Evidence) -> LogReport:
     findings += _on_states(found)
     if found.untold:
         findings.append(_untold(found.untold))
-    state = DAMAGED if findings else REPAIRED if found.given_up or found.broken else SOUND
+    known = found.given_up or found.broken or found.told_states
+    state = DAMAGED if findings else REPAIRED if known else SOUND
     torn = torn_tail(found, evidence)
     if torn is not None:
         size = torn.stop - torn.start

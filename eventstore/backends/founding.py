@@ -41,8 +41,11 @@ class Founding:
         wrong, store_id = self.look()
         if not wrong:
             return store_id
-        # Looked at again: who founds a store is done with that before there are logs.
-        if self.has_logs() and self.look()[0]:
+        if self.has_logs():
+            # Somebody may just have founded it: who does is done with that before there are logs.
+            wrong, store_id = self.look()
+            if not wrong:
+                return store_id
             raise CorruptError(f"{FORMAT} {wrong}", where=str(self._directory), hint=REPAIR)
         if wrong == MISSING:
             self._check_empty(create)

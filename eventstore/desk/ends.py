@@ -45,7 +45,7 @@ class Ends(StoreBase):
         """Make a deleted session current again, with all the parts it had.
 
         A session that is not deleted stays as it is. Raises `InvalidInputError` for an id that was
-        never saved.
+        never saved, and where a repair gave up everything there was.
         """
         notes = remarks(actor, note, None)
         log = self._log(id)
@@ -55,9 +55,12 @@ class Ends(StoreBase):
                 raise InvalidInputError("there is no such session", session=id, field="id")
             if head.parts:
                 return log.version_of(head.entry)
-            return Change(
-                "undelete", time.time_ns(), revived=log.parts_at(log.newest_live()), **notes
-            )
+            revived = log.parts_at(log.newest_live())
+            if not any(row.address for row in revived.values()):
+                raise InvalidInputError(
+                    "nothing is left to bring back: it was lost to damage", session=id, field="id"
+                )
+            return Change("undelete", time.time_ns(), revived=revived, **notes)
 
         version = self._apply(log, decide)
         assert version is not None, "undelete has a version or raises"

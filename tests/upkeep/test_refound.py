@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import os
 import re
 import shlex
 import shutil
@@ -23,6 +24,7 @@ from eventstore import (
     InvalidInputError,
     UnsupportedError,
 )
+from eventstore.backends.file import FileBackend
 from eventstore.cli.app import app
 from eventstore.fs import OsFileSystem
 from eventstore.refound import refound
@@ -225,6 +227,27 @@ def test_the_report_for_programs(known: Known) -> None:
         about = told["format"]
         assert (about["wrong"], about["store"]) == ("is missing", store_id)
         assert (about["source"], about["applied"]) == ("feed.db", told["applied"])
+
+
+class LateFileSystem(OsFileSystem):
+    """A disk on which `format.json` is there only when it is looked for again."""
+
+    def __init__(self) -> None:
+        """Do not have it yet."""
+        self.looked = 0
+
+    def status_at(self, path: Path) -> os.stat_result | None:
+        """Look."""
+        self.looked += path.name == "format.json"
+        return None if path.name == "format.json" and self.looked == 1 else super().status_at(path)
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_store_that_is_founded_just_now_is_not_lost(known: Known, create: bool) -> None:
+    """Who looks for a store before another founds it, and for logs after that one saved, opens."""
+    backend = FileBackend(known.directory, create=create, fs=LateFileSystem())
+    assert backend.store_id == id_of(known)
+    backend.close()
 
 
 class FailingFileSystem(OsFileSystem):
