@@ -99,6 +99,10 @@ class LogReader(LogEnd):
             return head.version
         return next((v.version for v in self.versions() if v.parts), head.version)
 
+    def is_whole(self) -> bool:
+        """Whether there is a frame for every version up to the newest: a repair gave up none."""
+        return self._steady.call(self._is_whole)
+
     def steady(self, work: Callable[[], _Result]) -> _Result:
         """Return what *work* gives, done again if the log was replaced meanwhile."""
         return self._steady.call(lambda _: work())
@@ -180,6 +184,15 @@ class LogReader(LogEnd):
             if head is None:
                 return None
             return Walked(epoch, head.entry, head.genesis, self.version_of(head.entry))
+
+    def _is_whole(self, epoch: int) -> bool:
+        """Look at the header of every frame."""
+        with self._guard:
+            head = self._sound_head()
+            if head is None:
+                return True
+            found = self._frames.positions(head.entry)
+            return len(found) == head.version and not self._frames.has_gap(head.end)
 
     def _before(self, newer: Walked, epoch: int) -> Walked | None:
         """Return the version before one that may have been read from a log since replaced."""

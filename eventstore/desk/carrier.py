@@ -39,6 +39,10 @@ class Carrier:
             raise CorruptError("the first frame of the log is damaged", session=id, version=1)
         return Origin(id, head.entry.commit.log, head.genesis.salt)
 
+    def is_whole(self, id: str) -> bool:
+        """Whether the log has all its versions, so that all of them can be carried."""
+        return self._log(id).is_whole()
+
     def tip(self, id: str) -> Tip:
         """Return the newest version of a session."""
         head = self._log(id).head()

@@ -12,7 +12,7 @@ from eventstore.interchange.bundle_contents import Content
 from eventstore.interchange.chosen import Wanted, chosen, version_of
 from eventstore.interchange.exports import Export, ExportOptions, Since
 from eventstore.interchange.outfile import Target, name_of, writing
-from eventstore.interchange.report import ExportReport
+from eventstore.interchange.report import ExportReport, Remark
 from eventstore.interchange.sink import Progress
 from eventstore.store import EventStore
 
@@ -27,19 +27,24 @@ def export_bundle(
 ) -> ExportReport:
     """Write sessions, all there are if *wanted* is None, deleted ones too, with their history.
 
+    Of those, sessions that have lost versions to damage are left out, and are problems of the
+    report; a lost version of a session that is named raises `CorruptError`.
+
     *wanted* may say at which version each session is to end. With *since*, only versions that
     were committed at that time or later, or that the bundle of that path does not hold: whoever
     receives them must have the ones before. *progress* counts versions.
     """
     carrier = Carrier(store)
+    report = ExportReport(name_of(target), files=1)
     ends = _ends(store, carrier, wanted)
+    if wanted is None:
+        _leave_out(carrier, ends, report)
     starts = _starts(store, carrier, ends, since)
     contents = [
         _content(carrier, store, id, starts[id], last)
         for id, last in ends.items()
         if starts[id] <= last
     ]
-    report = ExportReport(name_of(target), files=1)
     done, total = 0, sum(content.count for content in contents)
     with writing(target) as file:
         writer = BundleWriter(file, contents)
@@ -60,6 +65,13 @@ def _ends(store: EventStore, carrier: Carrier, wanted: Wanted) -> dict[str, int]
     if wanted is None:
         return {id: carrier.tip(id).seq for id in sorted(carrier.sessions())}
     return {id: version_of(store, id, at).version for id, at in chosen(store, wanted).items()}
+
+
+def _leave_out(carrier: Carrier, ends: dict[str, int], report: ExportReport) -> None:
+    """Leave out, and name, the sessions of which versions are lost: others are not to suffer."""
+    for id in [id for id in ends if not carrier.is_whole(id)]:
+        del ends[id]
+        report.notes.append(Remark(repr(id), "has lost versions; a fork of it can be exported"))
 
 
 def _starts(

@@ -11,6 +11,8 @@ from click.testing import CliRunner, Result
 
 from eventstore import CorruptError, EventStore, InvalidInputError, UnsupportedError
 from eventstore.cli.app import app
+from eventstore.interchange.importer import import_paths
+from eventstore.interchange.sync import push
 from tests.crash.stores import Known, make, opened, overwrite
 from tests.second_reader import LOST, read_log
 from tests.upkeep.second_look import check_alike
@@ -216,6 +218,27 @@ def test_a_backup_of_what_was_lost_since_is_kept(tmp_path: Path, place: Harm) ->
         for version in range(1, known.newest + 1):
             for part, state in known.states[version].items():
                 assert there.load_bytes("a", part, at=version) == state
+
+
+def test_what_cannot_travel_keeps_no_other_session_at_home(
+    store: EventStore, known: Known, harm: Harm, tmp_path: Path
+) -> None:
+    """A bundle of the whole store, and a push, take all other sessions, and name this one."""
+    bundle = ["export", "--format", "bundle", "--to", str(tmp_path / "bundle")]
+    if harm.lost:
+        told = run(known, *bundle)
+        assert (told.exit_code, "'a': has lost versions" in told.output) == (1, True)
+        named = run(known, *bundle[:-1], str(tmp_path / "named"), "a")
+        assert (named.exit_code, "a repair gave it up" in named.output) == (1, True)
+        with EventStore.open(tmp_path / "there", model=dict) as there:
+            assert import_paths(there, [tmp_path / "bundle"]).ok
+            assert there.list() == ["b"]
+    with EventStore.open(tmp_path / "pushed", model=dict) as there:
+        report = push(store, there)
+        assert [sent.session for sent in report.sent if sent.session == "b"] == ["b"]
+        assert len(report.problems) == 1
+        assert "'a'" in report.problems[0]
+        assert there.verify(deep=True).exit_code == 0
 
 
 def test_a_compaction_leaves_a_gap_alone(store: EventStore, known: Known, harm: Harm) -> None:
