@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from eventstore.backends.founding import FORMAT
 from eventstore.backends.layout import FileLayout
 from eventstore.backends.log_file import LogFile
-from eventstore.backends.log_files import LogFiles
+from eventstore.backends.log_files import LogFiles, refused
 from eventstore.errors import DurabilityError
 from eventstore.fs import FileSystem
 
@@ -29,8 +30,12 @@ class LogSyncs:
         self._guard = threading.Lock()
         self._later: set[str] = set()
         # Open before anything is written, so that it is told of every error since.
-        self._whole = -1 if mode == "sync" else fs.open(layout.directory / FORMAT)
-        can_share = self._whole >= 0 and fs.can_sync_all(self._whole)
+        self._whole = -1
+        try:
+            can_share = mode != "sync" and self._can_share()
+        except OSError as error:
+            self.close()
+            raise refused("open the store", None, error) from error
         self._sync_all = self._sync_whole if can_share else None
         self._group = Group(self._sync_all) if mode == "group" and self._sync_all else None
 
@@ -74,6 +79,11 @@ class LogSyncs:
                     self._files.drop(log, pages=True)
                     raise self._unclear(log, error) from error
 
+    def _can_share(self) -> bool:
+        """Open what the whole file system is synced through; whether that works here."""
+        self._whole = self._fs.open(self._layout.directory / FORMAT)
+        return self._fs.can_sync_all(self._whole)
+
     def _sync_one(self, log: str, file: LogFile, *, entry: bool) -> None:
         """Sync one log."""
         self._fs.sync_data(file.fd)
@@ -88,9 +98,10 @@ class LogSyncs:
 
     def close(self) -> None:
         """Give the descriptor back; repeating it does nothing."""
-        if self._whole >= 0:
-            self._fs.close(self._whole)
-            self._whole = -1
+        whole, self._whole = self._whole, -1
+        if whole >= 0:
+            with suppress(OSError):  # Nothing was written through it.
+                self._fs.close(whole)
 
     def _unclear(self, log: str, error: OSError) -> DurabilityError:
         """Return the error for a save that may or may not be durable."""

@@ -27,6 +27,7 @@ from tests.crash.workload import OPERATIONS, Operation, read
 
 GENERATIONS_MAX = 6
 SESSIONS = ("a", "b/c", "d", "e")
+DURABILITIES = ("sync", "sync", "group")
 SECTOR_SIZES = (32, 64, 512, 512, 4096)
 
 _FAULTS: dict[str, tuple[Fault, ...]] = {
@@ -97,6 +98,7 @@ class Process:
         self.world = world
         self.faults = 0
         self.told = False
+        self.durability = world.random.choice(DURABILITIES)
         self.fs = SimFs(world.disk, watcher=world)
         self._store: EventStore | None = None
 
@@ -108,7 +110,7 @@ class Process:
         if not self.fs.alive:
             self.fs, self._store = SimFs(self.world.disk, watcher=self.world), None
         if self._store is None:
-            self._store = opened(self.fs)
+            self._store = opened(self.fs, self.durability)
         return self._store
 
     def close(self) -> None:

@@ -44,9 +44,9 @@ def log_place(session: str) -> str:
     return f"{STORE}/logs/{shard(session)}/{log_name(session)}{SUFFIX}"
 
 
-def opened(fs: SimFs) -> EventStore:
+def opened(fs: SimFs, durability: str = "sync") -> EventStore:
     """Open the store on a simulated disk, founding it if it is not there."""
-    return EventStore(SimBackend(fs, STORE), model=dict)
+    return EventStore(SimBackend(fs, STORE, durability=durability), model=dict)
 
 
 def read_session(store: EventStore, session: str) -> tuple[Seen, ...]:

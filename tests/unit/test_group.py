@@ -10,12 +10,28 @@ from pathlib import Path
 
 import pytest
 
-from eventstore import DurabilityError, EventStore
+from eventstore import BackendError, DurabilityError, EventStore
 from eventstore.backends.file import FileBackend
 from eventstore.backends.log_syncs import Group
 from eventstore.fs import OsFileSystem
 
 SAVERS = 6
+
+
+class RefusingFileSystem(OsFileSystem):
+    """A disk that cannot say whether everything on it can be synced at once."""
+
+    def can_sync_all(self, fd: int) -> bool:
+        """Fail."""
+        raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize("durability", ["group", "unsafe_os"])
+def test_a_disk_that_fails_at_the_open_is_a_typed_error(tmp_path: Path, durability: str) -> None:
+    """What a shared sync needs is asked of the disk when a store is opened, and may fail."""
+    with pytest.raises(BackendError, match="cannot open the store"):
+        FileBackend(tmp_path / "store", durability=durability, fs=RefusingFileSystem())
+    FileBackend(tmp_path / "store", fs=RefusingFileSystem()).close()
 
 
 class Gate:
