@@ -286,9 +286,12 @@ def read_ref(log: Log, commit: dict, states: dict) -> None:
     need(kind != "note" or not commit["parts"], "a note that sets a part")
     if kind == "repair":
         log.repairs += 1
-        need(not commit["parts"] and "lost" in ref and "states" in ref, "what a repair tells")
-        log.told += [("", first, last) for first, last in ref["lost"]]
-        log.told += [(part, *run) for part, runs in ref["states"].items() for run in runs]
+        states = ref.get("states")
+        need(not commit["parts"] and isinstance(states, dict), "what a repair tells")
+        for part, runs in [("", ref.get("lost")), *states.items()]:
+            pairs = json.dumps(runs, separators=(",", ":"))
+            need(re.fullmatch(r"\[(\[\d+,\d+\](,(?=\[))?)*\]", pairs), "runs of versions")
+            log.told += [(part, first, last) for first, last in runs]
 
 
 def check_told(log: Log) -> None:

@@ -13,8 +13,8 @@ from eventstore import CorruptError, EventStore, InvalidInputError, UnsupportedE
 from eventstore.cli.app import app
 from eventstore.interchange.importer import import_paths
 from eventstore.interchange.sync import push
-from tests.crash.stores import Known, make, opened, overwrite
-from tests.second_reader import LOST, read_log
+from tests.crash.stores import Known, drop_index, make, opened, overwrite
+from tests.second_reader import LOST, Unreadable, read_log
 from tests.upkeep.second_look import check_alike
 
 SIXTH = b'{"id":"a","n":6}'
@@ -121,6 +121,20 @@ def test_new_damage_is_told_from_what_is_known(store: EventStore, known: Known) 
         assert report.logs[0].findings[0].versions == ((8, 8),)
         assert again.repair(["a"], apply=True).hurt[0].lost == ((8, 8),)
         assert again.verify(deep=True).exit_code == 0
+
+
+@pytest.mark.damage
+def test_a_loss_that_nobody_tells_of_is_damage(known: Known, harm: Harm) -> None:
+    """Without the commit that tells of it, both readers call what a repair left a damaged log."""
+    with opened(known.directory) as store:
+        end = store._catalog.log("a")._entry(6).header.position
+    overwrite(known.log, known.log.read_bytes()[:end])
+    drop_index(known.directory)
+    if harm.name in ("middle", "first", "state"):
+        with pytest.raises(Unreadable, match=r"no repair told of it|an encoding"):
+            read_log(known.log.read_bytes())
+        with opened(known.directory) as store:
+            assert not store.verify(["a"], deep=True).is_sound
 
 
 @pytest.mark.damage
