@@ -41,14 +41,15 @@ class Founding:
         wrong, store_id = self.look()
         if not wrong:
             return store_id
-        if self.has_logs():
-            # Somebody may just have founded it: who does is done with that before there are logs.
-            wrong, store_id = self.look()
-            if not wrong:
-                return store_id
+        has_logs, names = self.has_logs(), set(self._fs.names(self._directory))
+        # Somebody may just be founding it: who does is done with that before anything else is here.
+        wrong, store_id = self.look()
+        if not wrong:
+            return store_id
+        if has_logs:
             raise CorruptError(f"{FORMAT} {wrong}", where=str(self._directory), hint=REPAIR)
         if wrong == MISSING:
-            self._check_empty(create)
+            self._check_empty(names, create)
         elif wrong != EMPTY:
             raise CorruptError(
                 f"{FORMAT} {wrong}",
@@ -130,10 +131,9 @@ class Founding:
             if self._fs.make_directory(self._directory):
                 self._fs.sync_directory(self._directory.parent)
 
-    def _check_empty(self, create: bool) -> None:
-        """Raise `InvalidInputError` unless the directory may become a store."""
-        names = self._fs.names(self._directory)
-        if not create or set(names) - {FORMAT, LOGS, _DRAFT}:
+    def _check_empty(self, names: set[str], create: bool) -> None:
+        """Raise `InvalidInputError` unless a directory with those names may become a store."""
+        if not create or names - {FORMAT, LOGS, _DRAFT}:
             raise InvalidInputError(
                 f"{str(self._directory)!r} is not a store: it has no {FORMAT}",
                 field="location",

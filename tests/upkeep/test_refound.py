@@ -243,8 +243,13 @@ class LateFileSystem(OsFileSystem):
 
 
 @pytest.mark.parametrize("create", [True, False])
-def test_a_store_that_is_founded_just_now_is_not_lost(known: Known, create: bool) -> None:
-    """Who looks for a store before another founds it, and for logs after that one saved, opens."""
+@pytest.mark.parametrize("logs", [True, False], ids=["logs", "no-logs"])
+def test_a_store_that_is_founded_just_now_is_not_lost(
+    known: Known, create: bool, logs: bool
+) -> None:
+    """Who looks for a store just before another founds and uses it opens that."""
+    if not logs:
+        shutil.rmtree(known.directory / "logs")
     backend = FileBackend(known.directory, create=create, fs=LateFileSystem())
     assert backend.store_id == id_of(known)
     backend.close()
