@@ -80,11 +80,11 @@ def compact(
                 return _Compaction(log, order, rewriting, told).run()
     except (CorruptError, UnsupportedError) as error:
         return CompactedLog(
-            log.session, log.end, log.end, 0, error=_told(backend, log, error)
+            log.session, log.end, log.end, 0, error=_why_left(backend, log, error)
         ), None
 
 
-def _told(backend: Backend, log: Log, error: EventStoreError) -> EventStoreError:
+def _why_left(backend: Backend, log: Log, error: EventStoreError) -> EventStoreError:
     """Return why a log is left alone: where its damage was repaired, there is nothing to repair."""
     if isinstance(error, CorruptError) and LogFrames(backend, log.session).has_gap(log.end):
         return UnsupportedError(
@@ -174,16 +174,14 @@ class _Compaction:
         report = _report(self._log, self._head, self._repacker, 0)
         if not report.is_changed:
             return report, None
-        late: list[int] = []
         with self._log.replacing() as head:
             # Whoever is told may want to save into this very log, which would wait for itself.
-            self._advance(head, late.append)
+            self._advance(head, None)
             made = self._commit(head)
             version = self._log.replace(self._rewriting, head.end)
-        self._told(sum(late))
         return _report(self._log, head, self._repacker, made), version
 
-    def _advance(self, head: Head, told: Told) -> None:
+    def _advance(self, head: Head, told: Told | None) -> None:
         """Repack the entries up to *head*, and read each back."""
         for entry in self._log.entries(self._done, head.end):
             if not self._plan.foresees(entry.header.position, entry.parts):
@@ -191,7 +189,8 @@ class _Compaction:
             position = self._repacker.end
             self._rewriting.append(_repacked(self._repacker, entry))
             self._newest = self._recheck.add(entry, position)
-            told(entry.header.size)
+            if told is not None:
+                told(entry.header.size)
             self._done = entry.stop
 
     def _commit(self, head: Head) -> int:
