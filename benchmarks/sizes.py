@@ -12,7 +12,7 @@ class Sizes:
     turns: tuple[int, ...] = (10, 100, 500, 2000)
     whole_max: int = 500
     """In longer sessions, peers that serialise all of the state join late or not at all."""
-    save_seconds: float = 45.0
+    save_seconds: float = 15.0
     """A peer whose saves of one session, or of all real ones, have taken so long leaves."""
     grown: int = 500
     """Turns of the session that *history*, *reopen*, *stages* and the figures ask of."""
@@ -22,7 +22,7 @@ class Sizes:
     reopens: int = 7
     many: int = 10_000
     block: int = 250
-    many_seconds: float = 10.0
+    many_seconds: float = 6.0
     """A peer that has saved for so long has saved enough sessions."""
     threads: tuple[int, ...] = (1, 8)
     listed: tuple[int, ...] = (1_000, 100_000)
