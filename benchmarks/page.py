@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.peers import FLOOR, NAMES, OURS, OURS_DICT
 from benchmarks.quartiles import shown
 from benchmarks.sizes import QUICK
-from benchmarks.stages import REST, STAGES
+from benchmarks.stages import NEW, REST, STAGES
 
 _PLACE = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.S)
 _QUICK = json.loads(json.dumps(asdict(QUICK)))
@@ -74,14 +74,17 @@ def _figures(found: dict[str, Any]) -> list[str]:
 
 def _stages(found: dict[str, Any]) -> list[str]:
     """Return where a save goes."""
-    given = [found["given"][name] for name in (OURS, OURS_DICT)]
+    given = [found["given"][name] for name in (OURS, OURS_DICT, NEW)]
     rows = []
     for stage in (*STAGES, REST):
         shares = (one["share"][stage] for one in given)
         rows.append([stage, *(f"{m:.1%} ({low:.1%}-{high:.1%})" for low, m, high in shares)])
     overheads = (f"{one['wrapping_overhead']:.2f}" for one in given)
     rows.append(["*a save with the wrapping / without*", *overheads])
-    return _rows([f"share of a save at {found['turns']} turns", "models", "a dict"], rows)
+    ratios = (shown(one["save_to_floor"]) for one in given)
+    rows.append(["*a save / floor*", *ratios])
+    heads = [f"models, {found['turns']} turns", f"a dict, {found['turns']} turns", "a new session"]
+    return _rows(["share of a save", *heads], rows)
 
 
 def _grow(found: dict[str, Any]) -> list[str]:

@@ -20,6 +20,7 @@ from benchmarks.context import Context
 from benchmarks.peers import FLOOR, OURS, OURS_DICT
 from benchmarks.quartiles import Times, microseconds, quartiles, ratio
 from benchmarks.turns import MadeSession, Turn
+from benchmarks.workloads.many import small_sessions
 
 STAGES = {
     "serialise": (
@@ -30,6 +31,7 @@ STAGES = {
         "image:build",
         "json_rules:is_plain",
         "json_rules:expanded",
+        "content:Content.begun",
     ),
     "diff": ("advance:Advance.root", "advance:Advance.replaced", "delta:encode_delta"),
     "compress": ("stream:compress", "stream:Compressor.__init__", "stream:Compressor.add"),
@@ -43,6 +45,15 @@ STAGES = {
         "commit:Commit.id",
     ),
     "frame": ("draft:draft", "frame:encode_frame", "payload:encode_table"),
+    "files": (
+        "fs:OsFileSystem.open",
+        "fs:OsFileSystem.close",
+        "fs:OsFileSystem.lock",
+        "fs:OsFileSystem.unlock",
+        "fs:OsFileSystem.status",
+        "fs:OsFileSystem.status_at",
+        "fs:OsFileSystem.read_at",
+    ),
     "write": ("fs:OsFileSystem.write_at",),
     "sync": (
         "fs:OsFileSystem.sync_data",
@@ -52,6 +63,7 @@ STAGES = {
     "index": (
         "index:Index.mark",
         "index:Index.tell",
+        "index:Index.evidence",
         "catalog:Catalog.account",
         "views:summary_of",
     ),
@@ -59,6 +71,8 @@ STAGES = {
 REST = "rest"
 _ABSORBING = {"index"}
 _BLOCK_MAX = 10
+NEW = "new sessions"
+"""What a column of the table is called that is no peer."""
 
 
 class Stopwatch:
@@ -169,45 +183,62 @@ def _wrapped(original: Any, around: Callable[[Callable[..., Any]], Any]) -> Any:
 
 
 def run(context: Context) -> dict[str, Any]:
-    """Measure the stages of saves, given models and given one dict."""
-    turns = context.sizes.grown
-    return {
-        "turns": turns,
-        "given": {name: _measure(context, name, turns) for name in (OURS, OURS_DICT)},
-    }
+    """Measure the stages of saves: given models, given one dict, and of new sessions."""
+    turns, new = context.sizes.grown, context.sizes.block
+    given = {}
+    for name, most in ((OURS, 200), (OURS_DICT, 60)):
+        count = min(turns // 2, most)
+        given[name] = _measure(context, name, _grown(name, turns, count), count)
+    given[NEW] = _measure(context, OURS, _new(new), new)
+    return {"turns": turns, "given": given}
 
 
-def _measure(context: Context, name: str, turns: int) -> dict[str, Any]:
-    """Measure the last saves of a session, beside the floor."""
-    count = min(turns // 2, 200 if name == OURS else 60)
+def _grown(name: str, turns: int, count: int) -> Iterator[tuple[Turn, bool]]:
+    """Yield the turns of one session that are to be saved; the last *count* of them count."""
+    for turn in MadeSession("bench", turns).turns():
+        if turn.number >= turns - count:
+            yield turn, True
+        elif name == OURS or turn.number == turns - count - 1:
+            yield turn, False
+
+
+def _new(count: int) -> Iterator[tuple[Turn, bool]]:
+    """Yield the only turns of small sessions; the last *count* of them count."""
+    for number, turn in enumerate(small_sessions(0, 2 * count)):
+        yield turn, number >= count
+
+
+def _measure(
+    context: Context, name: str, turns: Iterator[tuple[Turn, bool]], count: int
+) -> dict[str, Any]:
+    """Measure *count* saves, beside the floor."""
     block = min(_BLOCK_MAX, count // 2)
     stopwatch = Stopwatch()
-    session = MadeSession("bench", turns)
     plain: Times = {}
     floors: Times = {}
     wrapped: Times = {}
     stages: list[dict[str, int]] = []
+    counted = 0
     with (
         context.scratch("stages") as folder,
         context.only(name, FLOOR).opened(folder) as (ours, floor),
     ):
         wrapping = Wrapping(stopwatch)
-        for turn in session.turns():
-            if turn.number < turns - count:
-                if name == OURS or turn.number == turns - count - 1:
-                    ours.save(turn)
+        for turn, counts in turns:
+            if not counts:
+                ours.save(turn)
                 continue
-            floors[turn.number] = _timed(floor, turn)
-            at = turn.number - (turns - count)
-            if at // block % 2:
-                plain[turn.number] = _timed(ours, turn)
+            floors[counted] = _timed(floor, turn)
+            if counted // block % 2:
+                plain[counted] = _timed(ours, turn)
             else:
                 stopwatch.spent.clear()
                 with wrapping.in_place():
-                    wrapped[turn.number] = _timed(ours, turn)
+                    wrapped[counted] = _timed(ours, turn)
                 spent = dict(stopwatch.spent)
-                spent[REST] = wrapped[turn.number] - sum(spent.values())
+                spent[REST] = wrapped[counted] - sum(spent.values())
                 stages.append(spent)
+            counted += 1
     return {
         "saves": len(stages),
         "save": microseconds(plain),

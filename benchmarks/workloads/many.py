@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from benchmarks import table
@@ -36,7 +37,6 @@ def run(context: Context) -> dict[str, Any]:
 def measure(context: Context, threads: int) -> tuple[dict[str, Times], dict[str, int]]:
     """Return the times of blocks, and how many sessions each peer saved."""
     sizes = context.sizes
-    kinds = [next(MadeSession("kind", 1, seed, lines=6).turns()) for seed in range(_KINDS)]
     times: dict[str, Times] = {}
     saved: dict[str, int] = {}
     with (
@@ -45,7 +45,7 @@ def measure(context: Context, threads: int) -> tuple[dict[str, Times], dict[str,
         ThreadPoolExecutor(threads) as pool,
     ):
         for block, start in enumerate(range(0, sizes.many, sizes.block)):
-            turns = [_named(kinds, number) for number in range(start, start + sizes.block)]
+            turns = list(small_sessions(start, start + sizes.block))
             for peer in rotated(_unfinished(context, peers, times), block):
                 with context.trying(peer):
                     times.setdefault(peer.name, {})[block] = _timed(pool, threads, peer, turns)
@@ -54,7 +54,7 @@ def measure(context: Context, threads: int) -> tuple[dict[str, Times], dict[str,
             count = saved[peer.name]
             with context.trying(peer):
                 for number in range(0, count, max(1, count // _CHECKED)):
-                    turn = _named(kinds, number)
+                    (turn,) = small_sessions(number, number + 1)
                     check(peer, peer.load(turn.id), turn.document)
     return times, saved
 
@@ -65,12 +65,19 @@ def _unfinished(context: Context, peers: Sequence[Peer], times: dict[str, Times]
     return [p for p in context.sound(peers) if sum(times.get(p.name, {}).values()) < enough]
 
 
-def _named(kinds: Sequence[Turn], number: int) -> Turn:
-    """Return a small session under an id of its own."""
-    kind = kinds[number % len(kinds)]
-    id = f"session-{number:06}"
-    model = kind.model.model_copy(update={"id": id})
-    return replace(kind, id=id, document=kind.document | {"id": id}, model=model)
+def small_sessions(start: int, stop: int) -> Iterator[Turn]:
+    """Yield the only turns of small sessions, each under an id of its own."""
+    for number in range(start, stop):
+        kind = _kind(number % _KINDS)
+        id = f"session-{number:06}"
+        model = kind.model.model_copy(update={"id": id})
+        yield replace(kind, id=id, document=kind.document | {"id": id}, model=model)
+
+
+@cache
+def _kind(seed: int) -> Turn:
+    """Return what sessions say."""
+    return next(MadeSession("kind", 1, seed, lines=6).turns())
 
 
 def _timed(pool: ThreadPoolExecutor, threads: int, peer: Peer, turns: Sequence[Turn]) -> int:
