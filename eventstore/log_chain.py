@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 
 from eventstore.backend import Readable
 from eventstore.chain import CHAIN_MAX, Step
@@ -42,7 +43,7 @@ class ChainReader:
         found: list[Step] = []
         position, part = self._newest.holder, self._part.encode()
         base, start, data = self._newest.base, self._start, self._data
-        try:
+        with suppress(struct.error, LookupError, OverflowError):
             while len(found) <= CHAIN_MAX:
                 at = position - start
                 commit_size, table_size, body_size = sizes_at(data, at)
@@ -59,8 +60,6 @@ class ChainReader:
                 if encoding != Encoding.DELTA or not previous:
                     return None
                 position -= previous
-        except (struct.error, LookupError, OverflowError):
-            pass
         return None
 
     def steps(self) -> list[Step]:
