@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from enum import Enum
 from typing import Any
@@ -13,6 +14,14 @@ from eventstore.models.record import Record
 NESTING_MAX = 512
 """How deep objects and lists may stand inside each other."""
 
+STRING = rb'(?s:"[^"\\]*+(?:\\.[^"\\]*+)*+"?)'
+"""The pattern of a string, or of what is left of one that does not end.
+
+It never goes back, so that a long string takes no memory and one without an end no time.
+"""
+
+_A_STRING = re.compile(STRING)
+_BRACKET = re.compile(rb"[\[\]{}]")
 _SCALARS = (str, int, float, bool, type(None))
 _EXACT = frozenset({str, bool, type(None)})
 
@@ -25,6 +34,21 @@ class RefusedError(Exception):
         super().__init__(reason)
         self.reason = reason
         self.path: list[str] = []
+
+
+def outside_strings(text: bytes) -> bytes:
+    """Return JSON text without its strings."""
+    return _A_STRING.sub(b"", text)
+
+
+def is_too_deep(bare: bytes) -> bool:
+    """Whether JSON text without its strings is nested deeper than `NESTING_MAX`."""
+    depth = 0
+    for bracket in _BRACKET.finditer(bare):
+        depth += 1 if bracket[0] in b"[{" else -1
+        if depth > NESTING_MAX:
+            return True
+    return False
 
 
 def check(value: Any, depth: int) -> None:

@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterator, Mapping
 
 from eventstore.commit import SESSION
+from eventstore.json_rules import STRING
 from eventstore.parts import RUN_RECORDS
 
 Path = tuple[str | None, ...]
 """Keys from the outermost object inwards; None is any element of a list."""
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\[\]{},:"]+')
+_TOKEN = re.compile(STRING + rb'|[\[\]{},:]|[^\[\]{},:"]+')
 _PARENT: Path = ("parent_id",)
 _OWN: Mapping[str, frozenset[Path]] = {
     SESSION: frozenset({("id",), ("cost_records", None, "session_id")}),

@@ -21,6 +21,8 @@ from eventstore.json_rules import (
     expanded,
     is_frozen,
     is_plain,
+    is_too_deep,
+    outside_strings,
     surrogate_path,
 )
 from eventstore.models.json_value import RefusalError
@@ -29,9 +31,7 @@ from eventstore.models.record import Record
 STATE_SIZE_MAX = 256 * 1024 * 1024
 """Bytes of one state, unless the store is opened with another limit."""
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _SPACE = re.compile(rb"[ \t\r\n]")
-_BRACKET = re.compile(rb"[\[\]{}]")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -111,14 +111,11 @@ def check_bytes(state: bytes, *, part: str, size_max: int = STATE_SIZE_MAX) -> A
     if not isinstance(state, bytes | bytearray | memoryview):
         raise InvalidInputError(f"is {type(state).__name__}, not bytes", field=part)
     check_size(len(state), part, size_max)
-    bare = _STRING.sub(b"", state)
+    bare = outside_strings(state)
     if _SPACE.search(bare):
         raise InvalidInputError("has white space between tokens", field=part)
-    depth = 0
-    for bracket in _BRACKET.finditer(bare):
-        depth += 1 if bracket[0] in b"[{" else -1
-        if depth > NESTING_MAX:
-            raise InvalidInputError(f"is nested deeper than {NESTING_MAX}", field=part)
+    if is_too_deep(bare):
+        raise InvalidInputError(f"is nested deeper than {NESTING_MAX}", field=part)
     try:
         text = bytes(state).decode()
         value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)

@@ -13,7 +13,7 @@ JOINERS = "\u200c\u200d"
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
-_LEXEME = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^\[\]{},:"\s]+')
+_LEXEME = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},:]|[^\[\]{},:"\s]+')
 
 
 def shown_id(text: str) -> str:

@@ -14,12 +14,10 @@ from json.encoder import encode_basestring
 from typing import Any
 
 from eventstore.errors import InvalidInputError
-from eventstore.json_rules import NESTING_MAX
+from eventstore.json_rules import NESTING_MAX, is_too_deep, outside_strings
 from eventstore.state import STATE_SIZE_MAX
 
 _BOM = b"\xef\xbb\xbf"
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_BRACKET = re.compile(rb"[\[\]{}]")
 _HALF_PAIR = re.compile(r"[\ud800-\udfff]")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SMALL = re.compile(r"(-?)([0-9])(?:\.([0-9]+))?e-0([5-9])")
@@ -114,11 +112,8 @@ def _check_shape(data: bytes, field: str | None, size_max: int) -> None:
         raise InvalidInputError("is empty", field=field)
     if data.startswith(_BOM):
         raise InvalidInputError("starts with a byte order mark", field=field)
-    depth = 0
-    for bracket in _BRACKET.finditer(_STRING.sub(b"", data)):
-        depth += 1 if bracket[0] in b"[{" else -1
-        if depth > NESTING_MAX:
-            raise InvalidInputError(f"is nested deeper than {NESTING_MAX}", field=field)
+    if is_too_deep(outside_strings(data)):
+        raise InvalidInputError(f"is nested deeper than {NESTING_MAX}", field=field)
 
 
 def _not_json(error: json.JSONDecodeError, field: str | None) -> InvalidInputError:
