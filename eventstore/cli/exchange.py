@@ -118,6 +118,8 @@ def _import_rows(report: ImportReport, stored: int, whole: int) -> Iterator[tupl
         yield "stored", words.size(stored)
         yield "a file per version", words.size(whole)
         yield "ratio", words.ratio(whole, stored)
+    if report.passed_over:
+        yield "passed over", words.plural(report.passed_over, "file") + " in no known format"
     if report.problems:
         yield "not imported", words.plural(len(report.problems), "problem")
 

@@ -60,8 +60,9 @@ def import_transcript(
         outcome.warning(
             f"{conversation.kept_as_text} blocks are not what their type says; kept as text"
         )
+    nothing = "holds no message" if outcome.size else "is empty"
     if not outcome.sessions and (asked_for or not outcome.ok):
-        outcome.problem("holds no message")
+        outcome.problem(nothing)
     elif not outcome.sessions:
-        outcome.warning("holds no message")
+        outcome.warning(nothing)
     return outcome

@@ -14,7 +14,6 @@ from eventstore.interchange.formats import (
     Options,
     format_of_directory,
     format_of_file,
-    known_formats,
     titles,
 )
 from eventstore.interchange.report import FileOutcome, ImportReport
@@ -27,18 +26,19 @@ _NAMED_LIKE_OURS = (".jsonl", ".traj", ".traj.json", ".esb")
 """A file of such a name that no format recognises is a problem wherever it is found."""
 
 _DOCUMENTS = (".json", ".tmp")
+"""A file of such a name is a problem if it is damaged; whole, it may be anybody's."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
     """One thing to import, and how many bytes of files it has.
 
-    `known` is false for a file that only its name makes worth a look.
+    Nothing is done with a file that was `passed_over`; it is only counted.
     """
 
     run: Callable[[Sink, Advance], list[FileOutcome]]
     size: int = 0
-    known: bool = True
+    passed_over: bool = False
 
 
 def import_paths(
@@ -62,7 +62,7 @@ def import_paths(
         raise InvalidInputError("needs id_field too", field="version_field")
     options = Options(id_field, version_field)
     jobs = [job for path in paths for job in _jobs(Path(path), options)]
-    report = ImportReport(dry_run=dry_run)
+    report = ImportReport(dry_run=dry_run, passed_over=sum(job.passed_over for job in jobs))
     sink = Sink(store, dry_run=dry_run)
     advance = _advance(progress, sum(job.size for job in jobs))
     for job in jobs:
@@ -89,13 +89,19 @@ def _jobs(path: Path, options: Options) -> Iterator[_Job]:
         # A link that somebody names is meant; links found below it are not followed.
         target = path.resolve(strict=True)
     except (OSError, RuntimeError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is no path"
-        yield _failed(path, f"cannot be read ({reason})")
+        yield _failed(path, _why_no_path(error))
         return
     if target.is_dir():
         yield from _jobs_of_directory(target, options)
     else:
         yield _job_of_file(target, options)
+
+
+def _why_no_path(error: Exception) -> str:
+    """Return why nothing can be found at a path."""
+    if isinstance(error, RuntimeError):
+        return "is a symbolic link that leads back to itself"
+    return f"cannot be read ({error.strerror if isinstance(error, OSError) else 'is no path'})"
 
 
 def _jobs_of_directory(directory: Path, options: Options) -> Iterator[_Job]:
@@ -105,11 +111,8 @@ def _jobs_of_directory(directory: Path, options: Options) -> Iterator[_Job]:
         yield _job_of_directory(whole, directory)
         return
     jobs = list(_walk(directory, replace(options, asked_for=False)))
-    if not any(job.known for job in jobs) and _has_documents(directory):
-        yield _job_of_directory(_format_of_documents(), directory)
-    elif jobs:
-        yield from jobs
-    else:
+    yield from jobs
+    if all(job.passed_over for job in jobs):
         yield _failed(directory, f"holds nothing in a known format: {titles()}")
 
 
@@ -149,8 +152,8 @@ def _job_of_found(path: Path, options: Options) -> Iterator[_Job]:
     try:
         if format_of_file(sample, options) is not None:
             yield job
-        elif sample.flaw is not None and path.name.endswith(_DOCUMENTS):
-            yield replace(job, known=False)
+        elif path.name.endswith(_DOCUMENTS):
+            yield job if sample.flaw is not None else _PASSED_OVER
     except InvalidInputError:
         return  # It cannot be read, and nothing says that it should be.
 
@@ -188,6 +191,9 @@ def _job_of_directory(format: Format, directory: Path) -> _Job:
     return _Job(lambda sink, advance: read(directory, sink, advance), size)
 
 
+_PASSED_OVER = _Job(lambda _sink, _advance: [], passed_over=True)
+
+
 def _failed(path: Path, reason: str) -> _Job:
     """Return a job that only reports."""
     outcome = FileOutcome(str(path), UNKNOWN)
@@ -198,13 +204,3 @@ def _failed(path: Path, reason: str) -> _Job:
 def _is_named_like_ours(path: Path) -> bool:
     """Whether the name of a file says that it should be in a format we know."""
     return path.name.endswith(_NAMED_LIKE_OURS)
-
-
-def _has_documents(directory: Path) -> bool:
-    """Whether a directory holds files that may be damaged documents."""
-    return any(entry.name.endswith(_DOCUMENTS) for entry in entries(directory))
-
-
-def _format_of_documents() -> Format:
-    """Return the format that says best what is wrong with a directory of damaged documents."""
-    return next(format for format in known_formats() if format.read_directory is not None)

@@ -109,10 +109,14 @@ class _Remarked(ABC):
 
 @dataclass(slots=True)
 class ImportReport(_Remarked):
-    """What an import did; with `dry_run`, what it would have done."""
+    """What an import did; with `dry_run`, what it would have done.
+
+    `passed_over` counts JSON documents that were found in directories and are in no known format.
+    """
 
     files: list[FileOutcome] = field(default_factory=list)
     dry_run: bool = False
+    passed_over: int = 0
 
     def remarks(self) -> Iterator[Remark]:
         """Yield every remark, in the order of the files."""
@@ -153,6 +157,7 @@ class ImportReport(_Remarked):
             "versions_added": self.versions_added,
             "size": self.size,
             "counts": dict(self.counts),
+            "passed_over": self.passed_over,
             "files": [file.as_dict() for file in self.files],
         }
 

@@ -16,6 +16,19 @@ HEAD_SIZE = 64 * 1024
 _RECORDS_TRIED = 20
 _BYTES_TRIED = 1024 * 1024
 
+_DISGUISES = (
+    (b"\x1f\x8b", "is packed with gzip"),
+    (b"BZh", "is packed with bzip2"),
+    (b"\xfd7zXZ\x00", "is packed with xz"),
+    (b"\x28\xb5\x2f\xfd", "is packed with zstd"),
+    (b"PK\x03\x04", "is a zip archive"),
+    (b"\xff\xfe\x00\x00", "is UTF-32, not UTF-8"),
+    (b"\x00\x00\xfe\xff", "is UTF-32, not UTF-8"),
+    (b"\xff\xfe", "is UTF-16, not UTF-8"),
+    (b"\xfe\xff", "is UTF-16, not UTF-8"),
+)
+"""What a file may start with whose JSON only another program can bring to light."""
+
 
 class Sample:
     """What a file holds, read as far as somebody asks; raises `InvalidInputError` where it cannot.
@@ -103,7 +116,16 @@ class Sample:
 
     @property
     def flaw(self) -> str | None:
-        """Why a file that starts like JSON is not JSON; None if it is, or does not start so."""
-        if not self.looks_like_json or self.records or self.document is not None:
+        """Why a file is not the JSON that it starts like or may hold; None if it is none at all."""
+        if not self.looks_like_json:
+            return self._disguise
+        if self.records or self.document is not None:
             return None
         return str(self.whole)
+
+    @property
+    def _disguise(self) -> str | None:
+        """What has become of a file that does not start like JSON, where its beginning shows it."""
+        if not self.head.strip(b"\0 \t\r\n"):
+            return "holds nothing but zeros" if b"\0" in self.head else "is empty"
+        return next((what for start, what in _DISGUISES if self.head.startswith(start)), None)

@@ -50,13 +50,16 @@ def parse(
     """Return the value that *text* is: dicts, lists, strings, `Number`s, booleans and None.
 
     Raises `InvalidInputError`, about *field*, for anything but one JSON document in UTF-8: a byte
-    order mark, NaN, a key that comes twice, a lone surrogate (with *mend* it becomes U+FFFD),
-    nesting beyond 512 levels, a number too large for a float, more than *size_max* bytes.
+    order mark (with *mend* it is passed over), NaN, a key that comes twice, a lone surrogate (with
+    *mend* it becomes U+FFFD), nesting beyond 512 levels, a number too large for a float, more than
+    *size_max* bytes.
     """
     try:
         data = text.encode() if isinstance(text, str) else bytes(text)
     except UnicodeEncodeError:
         raise InvalidInputError("holds a lone surrogate", field=field) from None
+    if mend:
+        data = data.removeprefix(_BOM)
     _check_shape(data, field, size_max)
     try:
         value = _DECODER.decode(data.decode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -283,6 +284,49 @@ def test_an_unknown_format_gets_the_list_of_those_known(
     assert all(format.title in problem.reason for format in known_formats())
     lines = import_paths(memory, [put(tmp_path / "x.jsonl", value, value)])
     assert [remark.reason for remark in lines.problems] == [problem.reason]
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_a_byte_order_mark_is_passed_over(memory: EventStore, tmp_path: Path, lines: bool) -> None:
+    """Programs that write one write the same chat behind it."""
+    text = "\r\n".join(map(json.dumps, CHAT)) if lines else json.dumps(CHAT)
+    (tmp_path / "x.json").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert take(memory, tmp_path / "x.json").ok
+    assert len(memory.load("x").messages) == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (gzip.compress(b"[]", mtime=0), "is packed with gzip"),
+        (b"PK\x03\x04...", "is a zip archive"),
+        ("[]".encode("utf-16"), "is UTF-16, not UTF-8"),
+        ("[]".encode("utf-32"), "is UTF-32, not UTF-8"),
+        (b"\0" * 9, "holds nothing but zeros"),
+        (b" \n", "is empty"),
+    ],
+)
+def test_json_in_disguise_is_told_of_in_a_tree_too(
+    memory: EventStore, tmp_path: Path, content: bytes, reason: str
+) -> None:
+    """A document that cannot be read is named with the cause, wherever it is found."""
+    put(tmp_path / "chat.json", CHAT)
+    (tmp_path / "odd.json").write_bytes(content)
+    for report in (import_paths(memory, [tmp_path / "odd.json"]), import_paths(memory, [tmp_path])):
+        (problem,) = report.problems
+        assert problem.path.endswith("odd.json") and reason in problem.reason
+    assert report.sessions == ["chat"]
+
+
+def test_other_documents_in_a_tree_are_counted(memory: EventStore, tmp_path: Path) -> None:
+    """They are passed over; where there is nothing else, the known formats are listed."""
+    put(tmp_path / "in" / "package.json", {"name": "x"})
+    alone = import_paths(memory, [tmp_path / "in"])
+    assert titles() in alone.problems[0].reason and len(alone.files) == 1
+    put(tmp_path / "in" / "chat.json", CHAT)
+    report = import_paths(memory, [tmp_path / "in"])
+    assert report.ok and report.passed_over == alone.passed_over == 1
+    assert [Path(file.path).name for file in report.files] == ["chat.json"]
 
 
 def test_a_file_that_is_cut_off_is_named_with_the_place(memory: EventStore, tmp_path: Path) -> None:

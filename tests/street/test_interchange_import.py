@@ -72,7 +72,7 @@ def test_files_are_known_by_content(store: EventStore, tmp_path: Path) -> None:
         ("x.traj", b'{"trajectory": []}', "an a3s-code session directory"),
         ("x.jsonl", b'{"display": "d"}\n', "known format"),
         ("x.jsonl", b"\0" * 1000, "known format"),
-        ("x.jsonl", b"", "holds no message"),
+        ("x.jsonl", b"", "is empty"),
         ("x.jsonl", b'{"type":"summary","summary":"s","leafUuid":"l"}\n', "holds no message"),
         ("dir/readme.md", b"# hi", "holds nothing in a known format"),
     ],
@@ -89,8 +89,10 @@ def test_what_is_in_no_known_format_is_a_problem(
 
 def test_a_path_that_is_not_there_stops_nothing(store: EventStore, tree: Path) -> None:
     """It is reported, and the other paths are imported."""
-    report = import_paths(store, [tree / "missing", "nul\0byte", tree / "p"])
-    assert len(report.problems) == 2 and "cannot be read" in report.problems[0].reason
+    (tree / "round").symlink_to("round")
+    report = import_paths(store, [tree / "missing", "nul\0byte", tree / "round", tree / "p"])
+    assert len(report.problems) == 3 and "cannot be read" in report.problems[0].reason
+    assert "leads back to itself" in report.problems[2].reason
     assert report.sessions == ["chat"]
 
 
