@@ -18,6 +18,7 @@ from eventstore.errors import CorruptError, EventStoreError, InvalidInputError
 from eventstore.interchange.bundle_blocks import HEADER, VERSIONS, BlockWriter, read_blocks
 from eventstore.interchange.bundle_contents import (
     Content,
+    Held,
     decode_contents,
     encode_contents,
     missing,
@@ -38,10 +39,15 @@ _SLACK = 2 * BLOCK_SIZE
 class BundleWriter:
     """Writes one bundle."""
 
-    def __init__(self, file: BinaryIO, contents: Sequence[Content]) -> None:
-        """Begin a bundle of these contents, which must be added in their order."""
+    def __init__(
+        self, file: BinaryIO, contents: Sequence[Content], behind: Sequence[Held] = ()
+    ) -> None:
+        """Begin a bundle of these contents, which must be added in their order.
+
+        *behind* says which other sessions the bundles before this one hold, and how far.
+        """
         self._blocks = BlockWriter(file)
-        self._blocks.add(HEADER, encode_contents(contents))
+        self._blocks.add(HEADER, encode_contents(contents, behind))
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
 
     @property
@@ -87,7 +93,7 @@ class Bundle:
             raise told(error, "its contents, and so all of it, are missing") from error
         if kind != HEADER:
             raise CorruptError("a bundle begins with its contents")
-        self.contents = decode_contents(payload)
+        self.contents, self.behind = decode_contents(payload)
         self._place = 0
         self._done = 0
 
@@ -172,3 +178,11 @@ def verify_bundle(path: str | os.PathLike[str], *, size_max: int = STATE_SIZE_MA
         for _ in bundle.parcels():
             pass
         return bundle.contents
+
+
+def held_by(path: str | os.PathLike[str]) -> list[Held]:
+    """Prove all of a bundle; return how far it and those before it hold each session."""
+    with open_bundle(path) as bundle:
+        for _ in bundle.parcels():
+            pass
+        return [*(content.held for content in bundle.contents), *bundle.behind]

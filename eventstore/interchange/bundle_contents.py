@@ -23,6 +23,16 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """How far a session is held: up to the commit *head* of version *last*, with all before it."""
+
+    session: str
+    log: str
+    last: int
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """The versions *first* to *last* of one session.
 
@@ -45,6 +55,11 @@ class Content:
         return Origin(self.session, self.log, bytes.fromhex(self.salt))
 
     @property
+    def held(self) -> Held:
+        """How far whoever has this, and what is before it, has the session."""
+        return Held(self.session, self.log, self.last, self.head)
+
+    @property
     def before(self) -> Tip:
         """The version that the first one follows."""
         return Tip(self.first - 1, self.prev)
@@ -55,26 +70,46 @@ class Content:
         return self.last - self.first + 1
 
 
-def encode_contents(contents: Sequence[Content]) -> bytes:
+def encode_contents(contents: Sequence[Content], behind: Sequence[Held] = ()) -> bytes:
     """Return the payload of the first block."""
-    value = {"format": FORMAT, "sessions": [asdict(content) for content in contents]}
+    value = {
+        "format": FORMAT,
+        "sessions": [asdict(content) for content in contents],
+        "behind": [asdict(held) for held in behind],
+    }
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def decode_contents(payload: bytes) -> list[Content]:
-    """Return the contents that the first block states; raise `CorruptError` for anything else."""
+def decode_contents(payload: bytes) -> tuple[list[Content], list[Held]]:
+    """Return the contents that the first block states, and what bundles before this one hold.
+
+    Raises `CorruptError` for anything else.
+    """
     try:
         value = json.loads(payload)
         if value["format"] != FORMAT:
             raise ValueError("format")
         contents = [_content(item) for item in value["sessions"]]
+        behind = [_held(item) for item in value["behind"]]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CorruptError("the contents are not those of a bundle") from error
     except InvalidInputError as error:
         raise CorruptError(f"the contents name a session that cannot be: {error}") from error
-    if len({content.session for content in contents}) != len(contents):
+    named = [content.session for content in contents] + [held.session for held in behind]
+    if len(set(named)) != len(named):
         raise CorruptError("the contents name a session twice")
-    return contents
+    return contents, behind
+
+
+def _held(item: dict[str, Any]) -> Held:
+    """Check one session that bundles before hold; raise KeyError, TypeError or ValueError."""
+    held = Held(**item)
+    if type(held.last) is not int or held.last < 1:
+        raise ValueError("last")
+    if not _LOG_ID.fullmatch(held.log) or not _DIGEST.fullmatch(held.head):
+        raise ValueError("head")
+    check_id(held.session)
+    return held
 
 
 def _content(item: dict[str, Any]) -> Content:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from eventstore.at import At
 from eventstore.commit import Version
-from eventstore.errors import InvalidInputError
+from eventstore.errors import CorruptError, InvalidInputError
+from eventstore.interchange.report import ExportReport
 from eventstore.store import EventStore
 
 Wanted = Iterable[str] | Mapping[str, At | None] | None
@@ -26,3 +27,14 @@ def version_of(store: EventStore, id: str, at: At | None) -> Version:
     if version is None:
         raise InvalidInputError("there is no such session", session=id, field="id")
     return version
+
+
+def readable(store: EventStore, wanted: Wanted, report: ExportReport) -> dict[str, Version]:
+    """Return the version that is wanted of each session; report those that are damaged."""
+    found = {}
+    for id, at in chosen(store, wanted).items():
+        try:
+            found[id] = version_of(store, id, at)
+        except CorruptError as error:
+            report.problem(id, error)
+    return found

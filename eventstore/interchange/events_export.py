@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from eventstore.errors import CorruptError
 from eventstore.events import Event
-from eventstore.interchange.chosen import Wanted, chosen, version_of
+from eventstore.interchange.chosen import Wanted, readable
 from eventstore.interchange.exports import Export, ExportOptions
 from eventstore.interchange.outfile import Target, name_of, writing
 from eventstore.interchange.report import ExportReport
@@ -23,21 +24,25 @@ def export_events(
 ) -> ExportReport:
     """Write all that happened in sessions, from the first version to the one that is wanted.
 
-    Deleted sessions are written if they are named. *progress* counts versions.
+    Deleted sessions are written if they are named. Of one that is damaged, what happened before the
+    damage is written, and it is reported. *progress* counts versions.
     """
-    ends = {id: version_of(store, id, at) for id, at in chosen(store, wanted).items()}
     report = ExportReport(name_of(target), files=1)
+    ends = readable(store, wanted, report)
     done, total = 0, sum(end.version for end in ends.values())
     with writing(target) as file:
         for id, end in ends.items():
-            for event in store.replay(id, None, end.version):
-                line = event_line(event)
-                file.write(line)
-                report.size += len(line)
-                if progress is not None:
-                    progress(id, done + event.version, total)
+            try:
+                for event in store.replay(id, None, end.version):
+                    line = event_line(event)
+                    file.write(line)
+                    report.size += len(line)
+                    if progress is not None:
+                        progress(id, done + event.version, total)
+                report.sessions.append(id)
+            except CorruptError as error:
+                report.problem(id, error)
             done += end.version
-            report.sessions.append(id)
     return report
 
 

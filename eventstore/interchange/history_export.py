@@ -12,8 +12,8 @@ import json
 
 from eventstore.at import At
 from eventstore.commit import SESSION, Version
-from eventstore.errors import ErasedError, InvalidInputError
-from eventstore.interchange.chosen import Wanted, chosen, version_of
+from eventstore.errors import CorruptError, ErasedError, InvalidInputError
+from eventstore.interchange.chosen import Wanted, chosen, readable, version_of
 from eventstore.interchange.exports import Export, ExportOptions
 from eventstore.interchange.history_format import MARK, VERSION
 from eventstore.interchange.outfile import Target, name_of, writing
@@ -40,21 +40,25 @@ def export_history(
 ) -> ExportReport:
     """Write all versions of sessions, the oldest first; or up to the version that is wanted.
 
-    Deleted sessions are written if they are named. *progress* counts versions.
+    Deleted sessions are written if they are named. Of one that is damaged, the versions before the
+    damage are written, and it is reported. *progress* counts versions.
     """
-    ends = {id: version_of(store, id, at) for id, at in chosen(store, wanted).items()}
     report = ExportReport(name_of(target), files=1)
+    ends = readable(store, wanted, report)
     done, total = 0, sum(end.version for end in ends.values())
     with writing(target) as file:
         for id, end in ends.items():
-            for number in range(1, end.version + 1):
-                line = _line(store, version_of(store, id, number), report)
-                file.write(line)
-                report.size += len(line)
-                done += 1
-                if progress is not None:
-                    progress(id, done, total)
-            report.sessions.append(id)
+            try:
+                for number in range(1, end.version + 1):
+                    line = _line(store, version_of(store, id, number), report)
+                    file.write(line)
+                    report.size += len(line)
+                    if progress is not None:
+                        progress(id, done + number, total)
+                report.sessions.append(id)
+            except CorruptError as error:
+                report.problem(id, error)
+            done += end.version
     return report
 
 

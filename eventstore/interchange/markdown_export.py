@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from eventstore.commit import SESSION, Version
-from eventstore.errors import InvalidInputError
-from eventstore.interchange.chosen import Wanted, chosen, version_of
+from eventstore.errors import CorruptError, InvalidInputError
+from eventstore.interchange.chosen import Wanted, readable
 from eventstore.interchange.exports import Export, ExportOptions
 from eventstore.interchange.outfile import Target, name_of, writing
 from eventstore.interchange.report import ExportReport
@@ -32,12 +32,19 @@ _SUMMARY_LENGTH = 80
 def export_markdown(
     store: EventStore, wanted: Wanted, target: Target, *, progress: Progress | None = None
 ) -> ExportReport:
-    """Write sessions as transcripts, one behind the other; *progress* counts sessions."""
-    versions = [version_of(store, id, at) for id, at in chosen(store, wanted).items()]
+    """Write sessions as transcripts, one behind the other; *progress* counts sessions.
+
+    One that is damaged is left out and reported.
+    """
     report = ExportReport(name_of(target), files=1)
+    versions = readable(store, wanted, report).values()
     with writing(target) as file:
         for done, version in enumerate(versions, start=1):
-            state = store.load_bytes(version.session, at=version)
+            try:
+                state = store.load_bytes(version.session, at=version)
+            except CorruptError as error:
+                report.problem(version.session, error)
+                continue
             if state is None:
                 raise InvalidInputError("is deleted", session=version.session)
             text = "\n".join(transcript(version, json.loads(state))).encode() + b"\n"

@@ -172,6 +172,10 @@ class ExportReport(_Remarked):
     size: int = 0
     notes: list[Remark] = field(default_factory=list)
 
+    def problem(self, session: str, error: EventStoreError) -> None:
+        """Note a session that was not written, or not all of it."""
+        self.notes.append(Remark(session, str(error)))
+
     def remarks(self) -> Iterator[Remark]:
         """Yield every remark, in the order of the sessions."""
         return iter(self.notes)

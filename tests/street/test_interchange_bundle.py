@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,10 @@ from eventstore.errors import (
 )
 from eventstore.interchange.bundle import verify_bundle
 from eventstore.interchange.bundle_blocks import HEADER, MAGIC, VERSIONS, BlockWriter, read_blocks
+from eventstore.interchange.bundle_contents import Held, decode_contents
 from eventstore.interchange.bundle_export import export_bundle
 from eventstore.interchange.bundle_items import ItemReader
+from eventstore.interchange.exports import ExportOptions, known_exports
 from eventstore.interchange.importer import import_paths
 from tests.street.histories import branch, dicts, facts, fill, grow
 
@@ -50,6 +54,23 @@ def path(full: EventStore, tmp_path: Path) -> Path:
     """A bundle of it."""
     export_bundle(full, None, tmp_path / "all.esb")
     return tmp_path / "all.esb"
+
+
+@pytest.fixture(params=[slice(4, 5), slice(4, 7)], ids=["within", "up to the head"])
+def spoiled(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A store of three sessions, of which `b` is damaged in some eighths of its log."""
+    place = tmp_path / "store"
+    with dicts(place) as store:
+        for id in ("a", "b", "c"):
+            grow(store, id, 9)
+    (log,) = place.glob("logs/*/b.log")
+    data = bytearray(log.read_bytes())
+    eighth = len(data.rstrip(b"\0")) // 8
+    for byte in range(request.param.start * eighth, request.param.stop * eighth, 20):
+        data[byte] ^= 0xFF
+    log.write_bytes(data)
+    yield place
+    log.unlink()
 
 
 def reasons(store: EventStore, path: Path) -> list[str]:
@@ -124,9 +145,73 @@ def test_a_bundle_since_another_holds_what_came_later(
         assert other.list() == ["new"]
         assert reasons(other, path) == reasons(other, tmp_path / "later.esb") == []
         assert facts(other) == facts(full)
-    export_bundle(full, None, tmp_path / "last.esb", since=tmp_path / "later.esb")
-    names = [content.session for content in verify_bundle(tmp_path / "last.esb")]
-    assert "grown" not in names and "new" not in names and "keyed" in names
+
+
+def test_bundles_since_one_another_are_a_chain(
+    full: EventStore, path: Path, tmp_path: Path
+) -> None:
+    """Each holds only what none before it does, even of sessions that one in between leaves out."""
+    before = path
+    for number, id in enumerate(("grown", "new", "keyed")):
+        full.save({"id": id, "link": number})
+        link = tmp_path / f"{number}.esb"
+        assert export_bundle(full, None, link, since=before).sessions == [id]
+        before = link
+    full.save({"id": "grown", "link": 3})
+    since = full.history_page("grown", limit=1).items[0].saved_at
+    timed = tmp_path / "timed.esb"
+    assert "grown" in export_bundle(full, None, timed, since=since).sessions
+    assert export_bundle(full, None, tmp_path / "last.esb", since=timed).sessions == []
+    with dicts() as other:
+        for bundle in (path, *sorted(tmp_path.glob("[0-9].esb")), timed):
+            assert reasons(other, bundle) == []
+        assert facts(other) == facts(full)
+
+
+@pytest.mark.parametrize("what", ["head", "last", "log", "session", "member"])
+def test_what_is_behind_a_bundle_must_have_its_form(what: str) -> None:
+    """A history that an earlier bundle cannot hold is not believed."""
+    held: dict[str, Any] = {"session": "s", "log": "0" * 32, "last": 1, "head": "0" * 64}
+    value = {"format": "eventstore-bundle", "sessions": [], "behind": [held]}
+    assert decode_contents(json.dumps(value).encode())[1] == [Held(**held)]
+    held[what] = {"head": "x", "last": 0, "log": "", "session": "", "member": 1}[what]
+    with pytest.raises(CorruptError):
+        decode_contents(json.dumps(value).encode())
+    held.pop("member", None)
+    value["behind"] = [held, held]
+    with pytest.raises(CorruptError):
+        decode_contents(json.dumps(value).encode())
+
+
+@pytest.mark.parametrize("format", ["bundle", "jsonl", "events", "markdown"])
+def test_a_damaged_session_is_named_and_the_others_are_exported(
+    spoiled: Path, tmp_path: Path, format: str
+) -> None:
+    """What is written can be read, and holds every other session whole."""
+    with dicts(spoiled) as store, dicts() as other:
+        report = known_exports()[format].run(store, None, tmp_path / "out", ExportOptions())
+        names = [problem.path for problem in report.problems]
+        if format == "markdown" and not names:
+            assert report.sessions == ["a", "b", "c"]  # The newest state does not need the others.
+        else:
+            assert names == ["b"] and report.sessions == ["a", "c"] and not report.ok
+        assert report.size == (tmp_path / "out").stat().st_size
+        if format in ("bundle", "jsonl"):
+            assert import_paths(other, [tmp_path / "out"]).ok
+            assert [len(list(other.history(id))) for id in ("a", "c")] == [9, 9]
+
+
+@pytest.mark.parametrize("spoiled", [slice(4, 5)], ids=["within"], indirect=True)
+def test_damage_ends_a_bundle_that_cannot_be_begun_again(spoiled: Path, tmp_path: Path) -> None:
+    """What went down a pipe is out: the export fails and the bundle has no end."""
+    read, write = os.pipe()
+    with dicts(spoiled) as store, open(read, "rb") as out, open(write, "wb") as pipe:
+        with pytest.raises(CorruptError, match="'b'"):
+            export_bundle(store, None, pipe)
+        pipe.close()
+        (tmp_path / "cut.esb").write_bytes(out.read())
+    with pytest.raises(CorruptError, match=r"missing: .* session 'b'"):
+        verify_bundle(tmp_path / "cut.esb")
 
 
 def test_a_bundle_since_a_time_holds_what_was_committed_then_or_later(
@@ -294,7 +379,7 @@ ENTRY = {
 def test_a_forged_bundle_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     """Right checks prove nothing about what stands in the blocks."""
     path = tmp_path / "forged.esb"
-    header = {"format": "eventstore-bundle", "sessions": [ENTRY | change]}
+    header = {"format": "eventstore-bundle", "sessions": [ENTRY | change], "behind": []}
     path.write_bytes(forged(header))
     with pytest.raises(CorruptError):
         verify_bundle(path)
@@ -308,7 +393,7 @@ def test_blocks_of_sessions_that_are_not_in_turn_are_refused(
     path = tmp_path / "forged.esb"
     items = zstandard.ZstdCompressor().compress(b"\1\0\0\0")
     for place in {len(sessions), 1}:
-        header = {"format": "eventstore-bundle", "sessions": sessions}
+        header = {"format": "eventstore-bundle", "sessions": sessions, "behind": []}
         path.write_bytes(forged(header, bytes([place]) + items))
         with pytest.raises(CorruptError, match="of another session"):
             verify_bundle(path)
@@ -319,7 +404,7 @@ def test_a_block_that_claims_too_much_is_not_decompressed(tmp_path: Path) -> Non
     path = tmp_path / "forged.esb"
     stream = zstandard.ZstdCompressor().compressobj(size=2**40)
     frame = stream.compress(b"x") + stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
-    header = {"format": "eventstore-bundle", "sessions": [ENTRY]}
+    header = {"format": "eventstore-bundle", "sessions": [ENTRY], "behind": []}
     path.write_bytes(forged(header, b"\0" + frame))
     with pytest.raises(CorruptError, match="claims to hold"):
         verify_bundle(path)
@@ -344,7 +429,7 @@ def test_whatever_a_block_holds_is_refused_with_a_typed_error(
 ) -> None:
     """Bytes that pass every check of the file are read as what they are: hostile."""
     path = tmp_path_factory.mktemp("forged") / "x.esb"
-    header = {"format": "eventstore-bundle", "sessions": [ENTRY]}
+    header = {"format": "eventstore-bundle", "sessions": [ENTRY], "behind": []}
     compressed = zstandard.ZstdCompressor().compress(data)
     for block in (data, bytes([place]) + compressed):
         path.write_bytes(forged(header, block))
@@ -417,15 +502,16 @@ def test_an_export_does_not_overwrite(full: EventStore, path: Path) -> None:
     assert path.read_bytes() == before and len(list(path.parent.glob("*.tmp"))) == 0
 
 
-def test_damage_in_the_source_is_named_and_leaves_no_bundle(tmp_path: Path) -> None:
-    """An export never writes around damage."""
+def test_a_bundle_never_holds_what_is_damaged(tmp_path: Path) -> None:
+    """A session that cannot be proven is left out whole."""
     with dicts(tmp_path / "a") as store:
         grow(store, "grown", 3)
     (log,) = (tmp_path / "a").rglob("*.log")
     data = bytearray(log.read_bytes())
     data[500] ^= 1
     log.write_bytes(data)
-    with dicts(tmp_path / "a") as store, pytest.raises(CorruptError, match="grown"):
-        export_bundle(store, None, tmp_path / "x.esb")
-    assert not (tmp_path / "x.esb").exists()
+    with dicts(tmp_path / "a") as store:
+        report = export_bundle(store, None, tmp_path / "x.esb")
+    assert "grown" in report.problems[0].reason and report.sessions == []
+    assert verify_bundle(tmp_path / "x.esb") == []
     log.unlink()
