@@ -16,6 +16,22 @@ HEAD_SIZE = 64 * 1024
 _RECORDS_TRIED = 20
 _BYTES_TRIED = 1024 * 1024
 
+_NAMES_OF_ANY = frozenset(
+    {
+        "conversation",
+        "events",
+        "history",
+        "messages",
+        "output",
+        "result",
+        "session",
+        "traj",
+        "trajectory",
+        "transcript",
+    }
+)
+"""Names that programs give to a file in each of many directories."""
+
 _DISGUISES = (
     (b"\x1f\x8b", "is packed with gzip"),
     (b"BZh", "is packed with bzip2"),
@@ -44,8 +60,13 @@ class Sample:
 
     @property
     def stem(self) -> str:
-        """The file's name without what follows its first dot but one at its start."""
-        return self.path.name[:1] + self.path.name[1:].partition(".")[0]
+        """The file's name without what follows its first dot but one at its start.
+
+        A name that says nothing has that of the directory before it: `run-7/traj`.
+        """
+        stem = self.path.name[:1] + self.path.name[1:].partition(".")[0]
+        above = self.path.parent.name
+        return f"{above}/{stem}" if above and stem.lower() in _NAMES_OF_ANY else stem
 
     @cached_property
     def head(self) -> bytes:

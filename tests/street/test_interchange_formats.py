@@ -286,6 +286,18 @@ def test_an_unknown_format_gets_the_list_of_those_known(
     assert [remark.reason for remark in lines.problems] == [problem.reason]
 
 
+def test_files_of_one_name_in_many_directories_do_not_meet(
+    memory: EventStore, tmp_path: Path
+) -> None:
+    """A name that programs give to every run has that of the run before it, however it is found."""
+    for run in ("run-1", "run-2"):
+        asked = [{**ASK, "content": run}, ANSWER]
+        put(tmp_path / run / "traj.json", {"info": {"exit_status": "x"}, "messages": asked})
+    assert take(memory, tmp_path).sessions == ["run-1/traj", "run-2/traj"]
+    again = take(memory, tmp_path / "run-2" / "traj.json")
+    assert again.ok and again.sessions == ["run-2/traj"] and again.versions_added == 0
+
+
 @pytest.mark.parametrize("lines", [False, True])
 def test_a_byte_order_mark_is_passed_over(memory: EventStore, tmp_path: Path, lines: bool) -> None:
     """Programs that write one write the same chat behind it."""
