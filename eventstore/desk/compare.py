@@ -23,7 +23,7 @@ class Compares(StoreBase):
     def diff(
         self,
         id: str,
-        at: At,
+        at: At | None = None,
         to: At | None = None,
         *,
         other: Side | None = None,
@@ -31,11 +31,14 @@ class Compares(StoreBase):
     ) -> Difference:
         """Return what leads from version *at* to version *to* (default: the newest).
 
-        *other* is a session, or a session and a version, to compare with instead. All parts are
-        compared, or only *part*. Raises `InvalidInputError`, `ErasedError`.
+        *other* is a session, or a session and a version, to compare with instead. Without *at*, it
+        is the newest that is compared with *other*, or the one before the newest with the newest.
+        All parts are compared, or only *part*. Raises `InvalidInputError`, `ErasedError`.
         """
         if to is not None and other is not None:
             raise InvalidInputError("is given with to=", field="other", hint="pass one of the two")
+        if at is None and to is None and other is None:
+            at = -1
         before = self._version(id, at)
         after = self._version(id, to) if other is None else self._side("other", other)
         return self._difference(before, after, part)
@@ -102,7 +105,7 @@ class AsyncCompares(AsyncBase):
     async def diff(
         self,
         id: str,
-        at: At,
+        at: At | None = None,
         to: At | None = None,
         *,
         other: Side | None = None,

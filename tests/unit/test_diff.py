@@ -87,6 +87,9 @@ def test_two_sessions(two: EventStore) -> None:
     diff = two.diff("a", 2, other=("b", 1))
     assert apply_patch(two.load("a", at=2), diff.patch()) == two.load("b")
     assert two.diff("a", 2, other="b").patch() == diff.patch()
+    newest = two.version("a")
+    assert two.diff("a", other="b").patch() == two.diff("a", newest, other="b").patch()
+    assert two.diff("a").patch("session") == two.diff("a", -1).patch("session")
     assert two.diff("a", two.version("a", 2), other=("b", 1)).parts == ("session",)
 
 
