@@ -189,7 +189,9 @@ class SearchIndex:
         except ErasedError:
             return  # What it said is gone, and the version that says so comes later.
         except CorruptError:
-            _logger.warning("a damaged version cannot be searched")
+            _logger.warning(
+                "version %s of session %r is damaged and cannot be searched", version, session
+            )
             return
         if reading.kind == "erase":
             _forget(connection, number)

@@ -126,7 +126,7 @@ class Founding:
                 raise BackendError(
                     "there is no store",
                     where=str(self._directory),
-                    hint="check the path, or open it with create=True to begin one",
+                    hint="check the path, or begin one: `eventstore import`, or create=True",
                 )
             if self._fs.make_directory(self._directory):
                 self._fs.sync_directory(self._directory.parent)

@@ -20,9 +20,24 @@ def find_version(store: EventStore, text: str) -> Version:
             raise
         raise ExitError(FAILED, clean(str(error).removeprefix("at: "))) from error
     if found is None:
-        nor = "" if at is None else f", nor {shown_id(session)}"
+        nor = _no_version(store, text) if at is None else f", nor {shown_id(session)}"
         raise ExitError(FAILED, f"no session {shown_id(text)} in this store{nor}")
     return found
+
+
+def _no_version(store: EventStore, text: str) -> str:
+    """Say how a version is written, if the session is there and what follows it is none."""
+    session, mark, tail = text.rpartition("@")
+    try:
+        known = bool(mark and session) and store.version(session) is not None
+    except InvalidInputError:
+        known = False
+    if not known:
+        return ""
+    return (
+        f"; there is {shown_id(session)}, but {clean(tail)!r} names no version: write 17, -1, "
+        "b3:9f2c, 2026-01-31T10:00 or '2 hours ago'"
+    )
 
 
 def find_part(version: Version, part: str) -> PartVersion:

@@ -297,6 +297,27 @@ def test_a_damaged_search_index_is_made_anew(tmp_path: Path, how: str) -> None:
         assert len(list(store.search("one", limit=500))) == 300
 
 
+def test_a_damaged_session_is_named_and_the_others_are_found(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A search says which version it could not take in, and goes on."""
+    with EventStore.open(tmp_path / "s", model=dict) as store:
+        for id in ("one", "two"):
+            for version in range(6):
+                say(store, id, *(f"word {n} of {id}" for n in range(version + 1)))
+    (log,) = (tmp_path / "s").glob("logs/*/one.log")
+    data = bytearray(log.read_bytes())
+    size = len(data.rstrip(b"\0"))
+    for byte in range(size // 2, size * 3 // 4, 20):
+        data[byte] ^= 0xFF
+    log.write_bytes(data)
+    with EventStore.open(tmp_path / "s", model=dict, search=True) as store:
+        hits = {hit.session for hit in store.search("word", limit=500, all_versions=True)}
+    log.unlink()
+    assert "two" in hits
+    assert "of session 'one' is damaged" in caplog.text and "'two'" not in caplog.text
+
+
 def test_only_what_changed_is_read_again(
     plain: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
