@@ -207,7 +207,7 @@ def test_damage_ends_a_bundle_that_cannot_be_begun_again(spoiled: Path, tmp_path
     read, write = os.pipe()
     with dicts(spoiled) as store, open(read, "rb") as out, open(write, "wb") as pipe:
         with pytest.raises(CorruptError, match="'b'"):
-            export_bundle(store, None, pipe)
+            export_bundle(store, ["a", "b"], pipe)
         pipe.close()
         (tmp_path / "cut.esb").write_bytes(out.read())
     with pytest.raises(CorruptError, match=r"missing: .* session 'b'"):
