@@ -1,7 +1,8 @@
 """Chats as OpenAI's interfaces have them: lists of messages with roles.
 
 A file is one list, an object that holds one (`messages`, `traj`, …), a list of such objects (the
-runs of tau-bench, say), or JSON Lines of messages or of such objects.
+runs of tau-bench, say) or an object that holds that list (those of tau2-bench), or JSON Lines of
+messages or of such objects.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from eventstore.interchange.sink import Advance, Sink
 
 NAME = "chat"
 _HOLDERS = ("messages", "traj", "conversation", "chat", "input")
+_LISTS = ("simulations", "conversations", "results", "runs")
 _IDS = ("session_id", "conversation_id", "thread_id", "chat_id", "id")
 
 
@@ -27,8 +29,9 @@ def _recognises(sample: Sample, _options: Options) -> bool:
     """Whether the file is a chat, holds one, or lists some."""
     document = sample.document
     if document is not None:
-        found = is_chat(document) or _chat_in(document) is not None
-        return found or (isinstance(document, list) and _are_chats(document))
+        return (
+            is_chat(document) or _chat_in(document) is not None or _are_chats(_chats_in(document))
+        )
     return bool(sample.records) and (
         _are_chats(sample.records) or all(map(is_message, sample.records))
     )
@@ -52,10 +55,10 @@ def _chats(sample: Sample, outcome: FileOutcome) -> Iterator[Chat]:
                 yield from _held(value, f"{sample.stem}/{line}", outcome, f"line {line}")
     elif is_chat(document):
         yield Chat(ChatSession(sample.stem), messages_of(document))
-    elif isinstance(document, dict):
+    elif _chat_in(document) is not None:
         yield from _held(document, sample.stem, outcome, "the document")
     else:
-        for number, value in enumerate(document, start=1):
+        for number, value in enumerate(_chats_in(document), start=1):
             yield from _held(value, f"{sample.stem}/{number}", outcome, f"element {number}")
 
 
@@ -102,6 +105,14 @@ def _chat_in(value: Any) -> list[Any] | None:
         if isinstance(found, list) and is_chat(found):
             return found
     return None
+
+
+def _chats_in(document: Any) -> list[Any]:
+    """Return the list that a document is, or else holds, of what may be chats."""
+    if isinstance(document, list):
+        return document
+    lists = [document.get(name) for name in _LISTS] if isinstance(document, dict) else []
+    return next((found for found in lists if isinstance(found, list) and _are_chats(found)), [])
 
 
 def _are_chats(values: list[Any]) -> bool:

@@ -130,7 +130,13 @@ def _result(value: dict[str, Any]) -> dict[str, Any]:
     """Return the block of what a tool gave back."""
     ids = value.get("tool_call_ids")
     first = ids[0] if isinstance(ids, list) and ids else None
-    id = value.get("tool_call_id") or value.get("call_id") or first or value.get("name")
+    id = (
+        value.get("tool_call_id")
+        or value.get("call_id")
+        or first
+        or value.get("name")
+        or value.get("id")
+    )
     content = value.get("output") if "output" in value else value.get("content")
     blocks = list(blocks_of(content))
     texts = [block["text"] for block in blocks if isinstance(block, dict) and "text" in block]

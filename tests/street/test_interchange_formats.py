@@ -286,6 +286,24 @@ def test_an_unknown_format_gets_the_list_of_those_known(
     assert [remark.reason for remark in lines.problems] == [problem.reason]
 
 
+def test_runs_of_tau2_bench_are_found_in_what_holds_them(
+    memory: EventStore, tmp_path: Path
+) -> None:
+    """Each run is a session of its own id; its calls are flat, and results answer by their id."""
+    messages = [
+        ASK,
+        {"role": "assistant", "tool_calls": [{"id": "c9", "name": "run", "arguments": {"n": 1}}]},
+        {"role": "tool", "id": "c9", "content": "done", "requestor": "assistant"},
+        {"role": "assistant", "content": "It is done."},
+    ]
+    runs = [{"id": f"sim-{n}", "task_id": "4", "trial": n, "messages": messages} for n in (0, 1)]
+    value = {"timestamp": "t", "info": {}, "tasks": [{"id": "4"}], "simulations": runs}
+    report = take(memory, put(tmp_path / "x.json", value))
+    assert report.ok and report.sessions == ["sim-0", "sim-1"] and report.versions_added == 6
+    said = memory.load("sim-1").messages
+    assert said[1].content[0].id == said[2].content[0].tool_use_id == "c9"
+
+
 def test_files_of_one_name_in_many_directories_do_not_meet(
     memory: EventStore, tmp_path: Path
 ) -> None:
