@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from itertools import groupby
@@ -22,6 +23,7 @@ MISTAKEN = "entire-60e2316a8a"
 """A session in which an agent fixes how text is cut, and writes tests that expect the wrong cut."""
 
 EDITED = 200
+HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "find-a-mistake.md"
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,20 @@ def run(place: Path, *arguments: str) -> str:
     result = CliRunner().invoke(app, ["--store", str(place), *arguments], env={"TZ": "UTC"})
     assert result.exit_code == 0, result.stderr
     return result.stdout
+
+
+def test_the_how_to_prints_what_it_says_of_a_real_session(shared: Path, tmp_path: Path) -> None:
+    """Every command of its last section, in order; `…` stands for anything."""
+    place = tmp_path / "store"
+    with EventStore.open(place, durability="unsafe_os") as store:
+        (id,) = import_paths(store, [corpus_file(shared, MISTAKEN)]).sessions
+    blocks = re.findall(r"^```console\n(.*?)^```$", HOW_TO.read_text(), re.MULTILINE | re.DOTALL)
+    told = "".join(blocks).replace("$ID", id).split("$ eventstore -s real/ ")[1:]
+    assert len(told) == 5
+    for one in told:
+        command, _, expected = one.partition("\n")
+        parts = (re.escape(part.strip()) for part in f"{expected}…".split("…"))
+        assert re.match(r"\s*.*?\s*".join(parts), run(place, *command.split()), re.DOTALL), command
 
 
 def test_the_commands_find_the_mistake_in_a_real_session(shared: Path, tmp_path: Path) -> None:
