@@ -155,7 +155,8 @@ def _job_of_found(path: Path, options: Options) -> Iterator[_Job]:
         elif path.name.endswith(_DOCUMENTS):
             yield job if sample.flaw is not None else _PASSED_OVER
     except InvalidInputError:
-        return  # It cannot be read, and nothing says that it should be.
+        if path.name.endswith(_DOCUMENTS):  # Of another one nothing says that it should be read.
+            yield job
 
 
 def _job_of_file(path: Path, options: Options) -> _Job:

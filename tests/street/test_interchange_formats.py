@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -345,6 +346,19 @@ def test_json_in_disguise_is_told_of_in_a_tree_too(
     for report in (import_paths(memory, [tmp_path / "odd.json"]), import_paths(memory, [tmp_path])):
         (problem,) = report.problems
         assert problem.path.endswith("odd.json") and reason in problem.reason
+    assert report.sessions == ["chat"]
+
+
+def test_a_document_in_a_tree_that_cannot_be_read_is_told_of(
+    memory: EventStore, tmp_path: Path
+) -> None:
+    """A pipe of the name of a document is a problem; of another name it is nobody's business."""
+    put(tmp_path / "chat.json", CHAT)
+    os.mkfifo(tmp_path / "pipe.json")
+    os.mkfifo(tmp_path / "pipe")
+    report = import_paths(memory, [tmp_path])
+    (problem,) = report.problems
+    assert problem.path.endswith("pipe.json") and "not a regular file" in problem.reason
     assert report.sessions == ["chat"]
 
 
