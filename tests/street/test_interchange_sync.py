@@ -165,11 +165,11 @@ def test_both_are_written_meanwhile(tmp_path: Path) -> None:
         stop = threading.Event()
 
         def write() -> None:
-            turn = 1
-            while not stop.is_set():
+            for turn in range(1, 150):
+                if stop.is_set():
+                    return
                 grow(one, "s", 1, start=turn)
                 grow(two, "t", 1, start=turn)
-                turn += 1
 
         writer = threading.Thread(target=write)
         writer.start()
