@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -414,3 +415,27 @@ def test_a_store_may_be_shared_by_threads(store: EventStore) -> None:
     assert len(names) == 80
     info = {item.id: item.version for item in store.sessions()}
     assert info == {"s": 80, **{f"own-{thread}": 10 for thread in range(8)}}
+
+
+def test_a_state_that_another_replaced_is_saved_again(tmp_path: Path) -> None:
+    """Equal bytes write nothing only while they are the newest, whoever saved in between."""
+    with (
+        EventStore.open(tmp_path / "s", model=dict) as one,
+        EventStore.open(tmp_path / "s", model=dict) as two,
+    ):
+        one.save({"id": "a", "n": 1})
+        two.save({"id": "a", "n": 2})
+        assert one.save({"id": "a", "n": 1}).version == 3
+        assert two.load("a") == {"id": "a", "n": 1}
+
+
+def test_a_list_inside_a_tuple_is_looked_at_again() -> None:
+    """What can be changed in place is serialised again, wherever it stands."""
+    inner = [1]
+    session = {"id": "a", "held": (inner,)}
+    with EventStore.open("memory://", model=dict) as plain:
+        plain.save(session)
+        plain.save({**session, "other": 1})
+        inner.append(2)
+        assert plain.save({**session, "other": 1}).version == 3
+        assert plain.load("a")["held"] == [[1, 2]]
