@@ -25,6 +25,9 @@ _BRACKET = re.compile(rb"[\[\]{}]")
 _SCALARS = (str, int, float, bool, type(None))
 _EXACT = frozenset({str, bool, type(None)})
 
+NOT_FROZEN: Any = object()
+"""Stands for a value that is not frozen."""
+
 
 class RefusedError(Exception):
     """A value that JSON cannot say, and the path to it, innermost first."""
@@ -53,6 +56,8 @@ def is_too_deep(bare: bytes) -> bool:
 
 def check(value: Any, depth: int) -> None:
     """Raise `RefusedError` for what JSON cannot say."""
+    if isinstance(value, Record):
+        value = value.written()
     if isinstance(value, _SCALARS):
         _check_number(value)
         return
@@ -125,32 +130,75 @@ def is_frozen(value: Any) -> bool:
     return isinstance(value, Enum) and isinstance(value, str)
 
 
+def unwrapped(value: Any) -> Any:
+    """Return what `is_frozen` tells of, with its records as dicts; `NOT_FROZEN` for all else."""
+    kind = type(value)
+    if kind in _EXACT or kind is FrozenDict:
+        return value
+    if kind is int or kind is float:
+        return value if -INT_MAX < value < INT_MAX else NOT_FROZEN
+    if kind is tuple:
+        items = tuple(map(unwrapped, value))
+        return NOT_FROZEN if NOT_FROZEN in items else items
+    if isinstance(value, Record):
+        return _unwrapped(value)
+    if isinstance(value, Enum) and isinstance(value, str) and type(value._value_) is str:
+        return value._value_  # This is what is written, and asking for `value` is slow.
+    return NOT_FROZEN
+
+
+def _unwrapped(record: Record) -> Any:
+    """Return what a record writes, if it is frozen."""
+    extra = record.__pydantic_extra__
+    if type(extra) is not FrozenDict:
+        return NOT_FROZEN
+    members = None if extra else record.layout.straight(record.__dict__)
+    if members is None:
+        # What is left out may be written next time, so that it must not change either.
+        if not all(map(is_frozen, record.left_out())):
+            return NOT_FROZEN
+        members = record.written()
+        if type(members) is not dict:
+            return unwrapped(members)
+    for key, item in members.items():
+        if type(item) not in _EXACT:
+            members[key] = bare = unwrapped(item)
+            if bare is NOT_FROZEN:
+                return NOT_FROZEN
+    return members
+
+
 def expanded(value: Any, depth: int) -> tuple[Any, bool]:
     """Return *value* with its records as dicts, and whether nothing in it can change.
 
     Raises `RefusedError` for what `check` refuses.
     """
+    source = value
+    if isinstance(value, Record):
+        value = value.written()
     if isinstance(value, _SCALARS):
         _check_number(value)
         return value, True
     if depth > NESTING_MAX:
         raise RefusedError(f"is nested deeper than {NESTING_MAX}")
-    is_frozen = True
+    unchangeable = True
     if isinstance(value, list | tuple):
         items = []
         for item in value:
             if type(item) is not str:
                 item, frozen = expanded(item, depth + 1)  # noqa: PLW2901
-                is_frozen &= frozen
+                unchangeable &= frozen
             items.append(item)
-        return items, is_frozen and type(value) is tuple
+        return items, unchangeable and type(value) is tuple
     members = {}
     for key, item in _steps(value):
         if type(item) is not str:
             item, frozen = expanded(item, depth + 1)  # noqa: PLW2901
-            is_frozen &= frozen
+            unchangeable &= frozen
         members[key] = item
-    return members, is_frozen and (isinstance(value, Record) or type(value) is FrozenDict)
+    if isinstance(source, Record):
+        return members, unchangeable and all(map(is_frozen, source.left_out()))
+    return members, unchangeable and type(value) is FrozenDict
 
 
 def _check_number(value: Any) -> None:
@@ -165,8 +213,6 @@ def _steps(value: Any) -> Iterable[tuple[Any, Any]]:
     """Return what an object or a list holds, each with its key or index."""
     if isinstance(value, list | tuple):
         return enumerate(value)
-    if isinstance(value, Record):
-        value = value.to_object()
     if not isinstance(value, dict):
         raise RefusedError(f"is {type(value).__name__}, which JSON has no form for")
     for key in value:
@@ -178,7 +224,7 @@ def _steps(value: Any) -> Iterable[tuple[Any, Any]]:
 def surrogate_path(value: Any) -> list[str]:
     """Return the path to the first string that is not Unicode."""
     if isinstance(value, Record):
-        value = value.to_object()
+        value = value.written()
     if isinstance(value, dict):
         steps = [(str(key), key, item) for key, item in value.items()]
     elif isinstance(value, list | tuple):

@@ -16,14 +16,15 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 from eventstore.errors import CorruptError, InvalidInputError
 from eventstore.json_rules import (
     NESTING_MAX,
+    NOT_FROZEN,
     RefusedError,
     check,
     expanded,
-    is_frozen,
     is_plain,
     is_too_deep,
     outside_strings,
     surrogate_path,
+    unwrapped,
 )
 from eventstore.models.json_value import RefusalError
 from eventstore.models.record import Record
@@ -37,7 +38,9 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 def plain(value: Any, *, part: str) -> Any:
     """Return *value* as dicts, lists, records, strings and numbers, as its model serialises it."""
-    if isinstance(value, BaseModel) and not isinstance(value, Record):
+    if isinstance(value, Record):
+        return value
+    if isinstance(value, BaseModel):
         return _dumped(value.model_dump, part, by_alias=True)
     if isinstance(value, Mapping) and not isinstance(value, dict):
         return dict(value)
@@ -96,8 +99,10 @@ def text(value: Any, depth: int) -> tuple[bytes, bool]:
             return encode_basestring(value).encode(), True
         if kind is int:
             return int.__repr__(value).encode(), True
-        if kind is not dict and kind is not list and is_frozen(value):
-            return _written(value), True
+        if kind is not dict and kind is not list:
+            bare = unwrapped(value)
+            if bare is not NOT_FROZEN:
+                return _written(bare), True
         if is_plain(value, depth):
             return _written(value), False
         plain, unchangeable = expanded(value, depth)

@@ -18,6 +18,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 SHAPES_MAX = 512
 SHAPE_SIZE_MAX = 4096
 
+EXTRA = "__pydantic_extra__"
+"""Where a record keeps its unknown fields, among its own."""
+
 
 class Rule(Enum):
     """How a field is read and written, as a mark in its annotation."""
@@ -109,6 +112,12 @@ class Layout:
         self.unwritten = frozenset(slot.wire for slot in self.slots if slot.unwritten)
         written = [slot for slot in self.slots if not slot.unwritten]
         self._written = tuple((slot.name, slot.wire, slot.omitted_at) for slot in written)
+        self._omissible = [(n, at) for n, _, at in self._written if at is not _WRITTEN]
+        is_straight = all(slot.name == slot.wire and not slot.unwritten for slot in self.slots)
+        self._own_names = [*fields, EXTRA] if is_straight else None
+        self.omitted = tuple(
+            slot.name for slot in self.slots if slot.unwritten or slot.omitted_at is not _WRITTEN
+        )
         self._wires = {name: slot.wire for slot in self.slots for name in (slot.wire, *slot.also)}
         self.names = {key: slot.name for slot in self.slots for key in (slot.wire, *slot.also)}
         self._python = {**{slot.name: slot.wire for slot in self.slots}, **self._wires}
@@ -128,13 +137,31 @@ class Layout:
         self, values: Mapping[str, Any], extra: Mapping[str, Any] | None
     ) -> dict[str, Any]:
         """Return the object as the owner of the format would write it."""
-        out = {
-            wire: values[name]
-            for name, wire, omitted_at in self._written
-            if omitted_at is _WRITTEN or values[name] != omitted_at
-        }
+        out = self.straight(values)
+        if out is None:
+            out = {
+                wire: values[name]
+                for name, wire, omitted_at in self._written
+                if omitted_at is _WRITTEN or values[name] != omitted_at
+            }
         if extra:
             out.update((key, item) for key, item in extra.items() if key not in self.unwritten)
+        return out
+
+    def straight(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return what `canonical` does of fields that are written under their own names.
+
+        None where it takes a closer look. What is left out is of the very type of its default.
+        """
+        if list(values) != self._own_names:
+            return None
+        out = dict(values)
+        del out[EXTRA]
+        for name, omitted_at in self._omissible:
+            if out[name] == omitted_at:
+                if type(out[name]) is not type(omitted_at):
+                    return None
+                del out[name]
         return out
 
     def complete(self, values: Mapping[str, Any]) -> dict[str, Any]:

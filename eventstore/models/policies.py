@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import ModelWrapValidatorHandler, model_serializer, model_validator
+from pydantic import ModelWrapValidatorHandler, model_validator
 
 from eventstore.models.layout import REQUIRED
 from eventstore.models.queue import SessionLane
@@ -56,8 +56,7 @@ class PermissionRule(Record):
         rule.__dict__[_AS_TEXT] = True
         return rule
 
-    @model_serializer(mode="plain")
-    def _emit(self) -> Any:
+    def written(self) -> Any:
         """Return the object, or the pattern alone."""
         return self.rule if _AS_TEXT in self.__dict__ else self.to_object()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeAlias
 
 from pydantic import (
@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic_core import PydanticSerializationError
 
 from eventstore.models.json_value import FrozenDict, FrozenJson
-from eventstore.models.layout import Layout
+from eventstore.models.layout import EXTRA, Layout
 
 Text: TypeAlias = Annotated[str, Field(strict=True, min_length=0)]
 """A string; the length rule, always met, makes pydantic refuse lone surrogates as well."""
@@ -84,7 +84,7 @@ class Record(BaseModel):
         record = handler(data if shape.renames is None else shape.rename(data))
         extra = record.__pydantic_extra__
         frozen = FrozenDict.of_frozen(extra) if extra else _NO_EXTRAS
-        object.__setattr__(record, "__pydantic_extra__", frozen)
+        object.__setattr__(record, EXTRA, frozen)
         if shape.is_odd or shape.has_spelled_default(record.__dict__):
             record.__dict__[_KEYS] = shape.keys
         return record
@@ -92,6 +92,10 @@ class Record(BaseModel):
     @model_serializer(mode="plain")
     def _emit(self) -> Any:
         """Return what to write; every way of dumping a record comes through here."""
+        return self.written()
+
+    def written(self) -> Any:
+        """Return what to write: an object, unless a type says otherwise."""
         return self.to_object()
 
     def __eq__(self, other: object) -> bool:
@@ -109,6 +113,14 @@ class Record(BaseModel):
             return self.layout.canonical(values, extra)
         names = self.layout.names
         return {key: values[names[key]] if key in names else extra[key] for key in keys}
+
+    def left_out(self) -> Iterable[Any]:
+        """Return what the record holds that `written` may leave out."""
+        values = self.__dict__
+        if _KEYS in values:
+            return values.values()
+        omitted = self.layout.omitted
+        return map(values.__getitem__, omitted) if omitted else ()
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with the fields of *update*, which are checked like any other input."""
@@ -184,4 +196,4 @@ def _parse_deep(text: str | bytes | bytearray, error: ValidationError) -> Any:
 
 def _emitted(record: Record) -> Any:
     """Return what a nested record writes."""
-    return record._emit()
+    return record.written()

@@ -43,6 +43,8 @@ from eventstore.models.a3s import (
     WorkflowCheckpoint,
     validate_invariants,
 )
+from eventstore.state import encode
+from eventstore.state import text as written
 
 TASK: dict[str, Any] = {"id": "1", "content": "do", "status": "pending"}
 PASSED = VerificationStatus.PASSED
@@ -244,12 +246,17 @@ def test_the_moment_is_the_timestamp_cut_to_microseconds() -> None:
 
 
 def test_a_permission_rule_is_written_as_it_was_read() -> None:
-    """Plain patterns stay plain, objects stay objects, new rules are objects."""
+    """Plain patterns stay plain, objects stay objects, new rules are objects; in states too."""
     text = '{"deny":["a"],"allow":[{"rule":"b"},{"rule":"c","x":1}],"ask":[]}'
     policy = PermissionPolicy.model_validate_json(text)
     assert policy.model_dump_json() == text
     assert pickle.loads(pickle.dumps(policy)).model_dump_json() == text
     assert policy.deny[0] == PermissionRule(rule="a")
+    config = {"id": "s", "config": {"permission_policy": policy}}
+    for holder in (policy, (policy,), [policy], config):
+        state = encode(holder, part="session")
+        assert text.encode() in state
+        assert written(holder, 1)[0] == state
     assert PermissionRule(rule="a").model_dump() == {"rule": "a"}
 
 
