@@ -13,8 +13,8 @@ from eventstore.image import (
     Dump,
     Leaf,
     Node,
-    begins_with,
     build,
+    continues,
     head_of,
     is_list_of_records,
     members_of,
@@ -24,6 +24,8 @@ from eventstore.image import (
 from eventstore.models.record import Record
 
 _TRIM_MIN = 64
+_BEHIND_MAX = 64
+_BEHIND_SHARE = 32
 _MATCH_MIN = 4096
 _BETWEEN = b"},{"
 
@@ -49,11 +51,11 @@ class Advance:
     def _node(self, old: Node, at: int, value: Any, level: int) -> Node:
         """Return the node of *value* in place of *old*, which stands at offset *at*."""
         if isinstance(old, Branch):
-            members = members_of(value)
-            if members is not None and old.heads is not None:
+            if old.heads is None:
+                if is_list_of_records(value):
+                    return self._list(old, at, value, level)
+            elif (members := members_of(value)) is not None:
                 return self._object(old, at, members, level)
-            if old.heads is None and is_list_of_records(value):
-                return self._list(old, at, value, level)
         elif old.source is value:
             self.out.copy(at, at + old.size)
             return old
@@ -107,8 +109,12 @@ class Advance:
     def _object(self, old: Branch, at: int, members: Any, level: int) -> Node:
         """Advance an object member by member; members may come, go and move."""
         assert old.heads is not None, "an object has heads"
-        heads = [head_of(key, self._dump) for key in members]
+        keys = list(members)
+        if keys == old.keys:
+            return self._aligned(old, at, members.values(), level)
+        heads = [head_of(key, self._dump) for key in keys]
         if heads == old.heads:
+            old.keys = keys
             return self._aligned(old, at, members.values(), level)
         starts = old.starts(at)
         places = {head: index for index, head in enumerate(old.heads)}
@@ -126,7 +132,7 @@ class Advance:
                 new = self._node(old.children[place], start, value, level + 1)
             children.append(new)
         self.out.copy(at + old.size - 1, at + old.size)
-        return Branch(heads, children, CHANGEABLE)
+        return Branch(heads, children, CHANGEABLE, keys)
 
     def _aligned(self, old: Branch, at: int, values: Iterable[Any], level: int) -> Node:
         """Advance an object with the same members in the same order, in place."""
@@ -150,28 +156,31 @@ class Advance:
 
     def _list(self, old: Branch, at: int, values: Any, level: int) -> Node:
         """Advance a list element by element."""
-        source = old.source
-        if (
-            source is not CHANGEABLE
-            and type(values) is tuple
-            and len(values) >= len(source)
-            and begins_with(values, source)
-        ):
+        if type(values) is tuple and continues(values, old):
             return self._appended(old, at, values, level)
         return self._matched(old, at, values, level)
 
     def _appended(self, old: Branch, at: int, values: tuple[Any, ...], level: int) -> Node:
-        """Add elements to the end of a list that is otherwise the same, in place."""
-        count = len(old.children)
-        self.out.copy(at, at + old.size - 1)
-        fresh = values[count:]
-        added = [build(value, self._dump, level + 1) for value in fresh]
-        for node in added:
+        """Add elements to the end of a list that is otherwise the same, in place.
+
+        The old tuple of a long list is kept while few elements stand behind it: letting go of it
+        takes a look at every element, which may cost more than all the rest.
+        """
+        children, source, size = old.children, old.source, old.size
+        self.out.copy(at, at + size - 1)
+        fresh = values[len(children) :]
+        behind = len(values) - len(source)
+        are_few = behind <= min(_BEHIND_MAX, len(source) // _BEHIND_SHARE)
+        for value in fresh:
+            node = build(value, self._dump, level + 1)
             self.out.insert(b",", *node.texts())
-        self.out.copy(at + old.size - 1, at + old.size)
-        old.children.extend(added)
-        old.size += sum(node.size + 1 for node in added)
-        old.source = values if run_of(fresh, added) is fresh else CHANGEABLE
+            children.append(node)
+            old.size += node.size + 1
+            are_few = are_few and node.source is value
+        self.out.copy(at + size - 1, at + size)
+        if not are_few:
+            added = children[len(values) - len(fresh) :]
+            old.source = values if run_of(fresh, added) is fresh else CHANGEABLE
         return old
 
     def _matched(self, old: Branch, at: int, values: Any, level: int) -> Node:
@@ -266,7 +275,8 @@ class _Places:
 
     def _source(self, place: int) -> Any:
         """Return the frozen value that an element was made of, if it was."""
-        if self._old.source is not CHANGEABLE:
-            return self._old.source[place]
+        source = self._old.source
+        if source is not CHANGEABLE and place < len(source):
+            return source[place]
         child = self._old.children[place]
         return child.source if isinstance(child, Leaf) else CHANGEABLE

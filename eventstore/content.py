@@ -8,7 +8,8 @@ from typing import Any
 from eventstore.address import address_of
 from eventstore.advance import Advance
 from eventstore.errors import InvalidInputError
-from eventstore.image import CHANGEABLE, Leaf, Node, build, members_of, text_of
+from eventstore.image import CHANGEABLE, Leaf, Node, build, text_of
+from eventstore.models.record import Record
 from eventstore.state import check_size, encode, text
 
 _SHORT = 32
@@ -58,7 +59,8 @@ class Content:
 
     def _checked(self, root: Node) -> Node:
         """Return *root* unless its text is too long."""
-        check_size(root.size, self._part, self._size_max)
+        if root.size > self._size_max:
+            check_size(root.size, self._part, self._size_max)
         return root
 
     def _dump(self, value: Any, level: int) -> tuple[bytes, bool]:
@@ -73,5 +75,12 @@ class Content:
 
 def _is_short(value: Any) -> bool:
     """Whether no list in *value* is so long that its elements should be kept apart."""
-    items = (members_of(value) or {}).values()
-    return all(len(item) <= _SHORT for item in (value, *items) if isinstance(item, list | tuple))
+    if isinstance(value, list | tuple) and len(value) > _SHORT:
+        return False
+    if isinstance(value, Record):
+        value = value.__dict__  # What is written of it is in there, and need not be sorted out.
+    if isinstance(value, dict):
+        for item in value.values():
+            if isinstance(item, list | tuple) and len(item) > _SHORT:
+                return False
+    return True

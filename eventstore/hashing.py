@@ -8,11 +8,14 @@ its state can be copied at any point.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from blake3 import blake3
 
 from eventstore.delta import Splice
 from eventstore.image import Branch, Node
+
+_size_of = attrgetter("size")
 
 
 class Hashing:
@@ -37,13 +40,19 @@ class Hashing:
         kept = self._kept_rest(splices) if self._size else None
         if kept is None:
             self._restart(root)
-            return
-        anchor = _anchor(root)
-        if anchor > self._size:
-            self._prefix.update(kept[: anchor - self._size])
-            kept = kept[anchor - self._size :]
-            self._size = anchor
-        self._rest = kept
+        else:
+            self._rest = kept
+
+    def keep_up(self, root: Node) -> None:
+        """Take into the prefix what of the present state, whose tree is *root*, belongs there.
+
+        What is hashed then is hashed twice, and need not be a third time.
+        """
+        more = _anchor(root) - self._size
+        if self._size and more > 0:
+            self._prefix.update(self._rest[:more])
+            self._rest = self._rest[more:]
+            self._size += more
 
     def _restart(self, root: Node) -> None:
         """Hash everything."""
@@ -80,7 +89,7 @@ def _anchor(root: Node) -> int:
         return 0
     if root.heads is None:
         return root.size - 1
-    sizes = [child.size for child in root.children]
+    sizes: list[int] = list(map(_size_of, root.children))
     largest = sizes.index(max(sizes))
     before = sum(sizes[: largest + 1]) + sum(map(len, root.heads[: largest + 1]))
     return largest + before  # The bracket that opens the object, less the one that ends the list.

@@ -7,7 +7,7 @@ identity; whatever can be changed in place is serialised again and compared by i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from eventstore.json_rules import is_frozen
@@ -37,26 +37,35 @@ class Leaf:
         self.size = len(text)
         self.source = source
 
-    def texts(self) -> Iterator[bytes]:
-        """Yield the text."""
-        yield self.text
+    def texts(self) -> Iterable[bytes]:
+        """Return the text in one piece."""
+        return (self.text,)
 
 
 class Branch:
     """An object or a list; `heads` are an object's `"key":` texts, None for a list.
 
-    `source` is a tuple of records that the children were made from, one each, or `CHANGEABLE`.
+    `source` is a tuple of records that the first children were made from, one each, or
+    `CHANGEABLE`; children behind those are leaves that have sources of their own. `keys` are those
+    of `heads`, where they are known.
     """
 
-    __slots__ = ("children", "heads", "size", "source")
+    __slots__ = ("children", "heads", "keys", "size", "source")
 
-    def __init__(self, heads: list[bytes] | None, children: list[Node], source: Any) -> None:
+    def __init__(
+        self,
+        heads: list[bytes] | None,
+        children: list[Node],
+        source: Any,
+        keys: list[str] | None = None,
+    ) -> None:
         """Hold the children."""
         self.heads = heads
+        self.keys = keys
         self.children = children
         self.source = source
-        keys = 0 if heads is None else sum(map(len, heads))
-        self.size: int = 2 + keys + sum(c.size for c in children) + max(0, len(children) - 1)
+        named = 0 if heads is None else sum(map(len, heads))
+        self.size: int = 2 + named + sum(c.size for c in children) + max(0, len(children) - 1)
 
     def texts(self) -> Iterator[bytes]:
         """Yield the text in pieces."""
@@ -88,8 +97,8 @@ def build(value: Any, dump: Dump, level: int = 0) -> Node:
         if members is not None:
             heads = [head_of(key, dump) for key in members]
             children = [build(item, dump, level + 1) for item in members.values()]
-            return Branch(heads, children, CHANGEABLE)
-        if is_list_of_records(value):
+            return Branch(heads, children, CHANGEABLE, list(members))
+        if isinstance(value, list | tuple) and is_list_of_records(value):
             children = [build(item, dump, level + 1) for item in value]
             return Branch(None, children, run_of(value, children))
     text, is_frozen = dump(value, level)
@@ -99,7 +108,7 @@ def build(value: Any, dump: Dump, level: int = 0) -> Node:
 def members_of(value: Any) -> Mapping[str, Any] | None:
     """Return the members of an object or a record, None for anything else."""
     if isinstance(value, Record):
-        return value.to_object()
+        value = value.written()
     return value if isinstance(value, dict) else None
 
 
@@ -136,7 +145,7 @@ def head_of(key: str, dump: Dump) -> bytes:
 
 def text_of(node: Node) -> bytes:
     """Return the whole text of a tree."""
-    return b"".join(node.texts())
+    return node.text if isinstance(node, Leaf) else b"".join(node.texts())
 
 
 def _has_list(value: Any) -> bool:
@@ -149,6 +158,17 @@ def _has_list(value: Any) -> bool:
         if isinstance(item, list | tuple) and len(item) > _FEW and is_list_of_records(item):
             return True
     return False
+
+
+def continues(values: tuple[Any, ...], old: Branch) -> bool:
+    """Whether a run of records begins with the very same objects that a list was made from."""
+    source, children = old.source, old.children
+    if source is CHANGEABLE or len(values) < len(children) or not begins_with(values, source):
+        return False
+    for index in range(len(source), len(children)):
+        if children[index].source is not values[index]:
+            return False
+    return True
 
 
 def begins_with(new: tuple[Any, ...], old: tuple[Any, ...]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
@@ -14,7 +14,8 @@ from eventstore.advance import Advance
 from eventstore.common import common_prefix, common_suffix
 from eventstore.content import Content
 from eventstore.hashing import Hashing
-from eventstore.image import Node, begins_with, text_of
+from eventstore.image import Branch, Node, begins_with, text_of
+from eventstore.json_rules import unwrapped
 from eventstore.models.a3s import (
     Message,
     RunEventRecord,
@@ -23,6 +24,9 @@ from eventstore.models.a3s import (
     SessionData,
     TextBlock,
 )
+from eventstore.models.json_value import FrozenDict, FrozenJson
+from eventstore.models.layout import OMIT
+from eventstore.models.record import Record
 
 SIZE_MAX = 2**20
 
@@ -45,6 +49,8 @@ class Follower:
         splices = advance.out.splices()
         made = b"".join(self.state[s.start : s.stop] + s.insert for s in splices)
         self.hashing.advance(splices, self.root)
+        assert self.hashing.address == address_of(text_of(self.root))
+        self.hashing.keep_up(self.root)
         self.state = plain_text(value)
         assert made == self.state
         assert text_of(self.root) == self.state
@@ -168,6 +174,52 @@ def test_an_appended_message_costs_itself() -> None:
         assert follower.step(session) <= len(new.model_dump_json()) + 1
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_long_lists_follow_every_edit_behind_what_was_kept_of_them(seed: int) -> None:
+    """Elements that were added since the tuple that is kept may be edited, dropped and moved."""
+    noise = random.Random(seed)
+    messages = tuple(Message.user(f"message {n}") for n in range(noise.choice([70, 400])))
+    follower = Follower(SessionData(id="s", messages=messages, created_at=1, updated_at=1))
+    for number in range(120):
+        edit = noise.choice(["append"] * 6 + ["change", "drop", "swap", "equal"])
+        # Most edits are of what came last, which the kept tuple does not hold.
+        place = len(messages) - 1 - min(int(noise.expovariate(0.3)), len(messages) - 1)
+        listed = list(messages)
+        if edit == "append":
+            listed += [Message.user(f"{seed} {number} {n}") for n in range(noise.randint(1, 3))]
+        elif edit == "change":
+            listed[place] = Message.user(f"changed {number}")
+        elif edit == "drop":
+            del listed[place]
+        elif edit == "swap":
+            listed[place], listed[-1] = listed[-1], listed[place]
+        else:
+            listed[place] = Message.model_validate(listed[place].model_dump())
+        messages = tuple(listed)
+        state = SessionData(id="s", messages=messages, created_at=1, updated_at=number)
+        inserted = follower.step(state)
+        assert inserted < 400
+
+
+def test_a_long_list_is_not_let_go_of_at_every_save() -> None:
+    """The tuple of a long list is kept while few elements stand behind it, that of a short not."""
+    messages = tuple(Message.user(f"message {n}") for n in range(320))
+    follower = Follower(messages)
+    assert isinstance(follower.root, Branch)
+    kept = follower.root.source
+    for _ in range(10):
+        messages += (Message.user("more"),)
+        follower.step(messages)
+        assert follower.root.source is kept
+    messages += (Message.user("one too many"),)
+    follower.step(messages)
+    assert follower.root.source is messages
+    short = Follower(messages[:3])
+    short.step(messages[:4])
+    assert isinstance(short.root, Branch)
+    assert short.root.source == messages[:4]
+
+
 def test_one_more_event_in_the_last_of_many_runs_costs_one_event() -> None:
     """Lists inside the elements of a list are followed too."""
     runs = [
@@ -188,6 +240,22 @@ def test_a_record_that_holds_something_mutable_is_looked_at_again() -> None:
     follower = Follower(session)
     blocks.append(TextBlock(text="two"))
     assert follower.step(session) > 0
+
+
+def test_something_mutable_that_is_left_out_is_looked_at_again() -> None:
+    """What is not written because it equals its default may be written next time."""
+
+    class Odd(Record):
+        facts: Annotated[FrozenJson, OMIT] = FrozenDict()
+
+    odd = Odd()
+    assert unwrapped(odd) == {}
+    odd.__dict__["facts"] = facts = {}
+    follower = Follower((odd,))
+    assert follower.state == b"[{}]"
+    facts["a"] = 1
+    follower.step((odd,))
+    assert follower.state == b'[{"facts":{"a":1}}]'
 
 
 def test_equal_records_are_not_the_same() -> None:
