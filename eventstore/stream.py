@@ -21,13 +21,19 @@ CONTEXT_SIZE = 128 * 1024
 
 _LEVEL = 3
 _STRONG_LEVEL = 19
-_WINDOW_LOG = 19
 _WINDOW_SIZE_MAX = 2**27
 _STRONG_WINDOW_LOG_MAX = 23
 _SLICE_SIZE = 256
-_STREAM_PARAMETERS = zstandard.ZstdCompressionParameters.from_level(_LEVEL, window_log=_WINDOW_LOG)
+_STREAM_PARAMETERS = zstandard.ZstdCompressionParameters.from_level(
+    _LEVEL,
+    # A stream is used once a save, when its tables have long left the processor's caches. Small
+    # ones come back faster: compressing takes little more than half the time, for 3% more bytes.
+    window_log=17,
+    hash_log=13,
+    chain_log=12,
+)
 
-STREAM_SIZE = 1_500_000
+STREAM_SIZE = 600_000
 """Bytes of memory that a compressing stream holds on to, about."""
 
 _own = threading.local()
