@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from eventstore.delta import decode_delta, fold
 from eventstore.errors import CorruptError
@@ -28,8 +29,7 @@ class Step:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(NamedTuple):
     """How a part's newest state is stored: in which row, and what it takes to read it.
 
     `stored_size` and `decoded_size` are bytes of all bodies from the keyframe on, `context` the

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from eventstore.address import address_of
 from eventstore.errors import CorruptError, InvalidInputError, UnsupportedError
@@ -52,8 +52,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
-@dataclass(frozen=True, slots=True)
-class Commitment:
+class Commitment(NamedTuple):
     """What a commit says of one part: a keyed digest of its address, and its size in bytes."""
 
     c: str
@@ -80,9 +79,9 @@ class Commit:
         """The canonical bytes: keys in order, no white space, absent optionals left out."""
         # Digests, kinds and names of parts need no escapes, and this runs at every save.
         prev = "null" if self.prev is None else f'"{self.prev}"'
-        parts = ",".join(
-            [f'"{name}":{{"c":"{p.c}","size":{p.size}}}' for name, p in self.parts.items()]
-        )
+        parts = ""
+        for name, (commitment, size) in self.parts.items():
+            parts += f'{parts and ","}"{name}":{{"c":"{commitment}","size":{size}}}'
         record = (
             f'{{"v":1,"log":"{self.log}","seq":{self.seq},"prev":{prev},"kind":"{self.kind}",'
             f'"time":{self.time},"parts":{{{parts}}}'

@@ -13,6 +13,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from eventstore.errors import CorruptError
 from eventstore.leb128 import numbers, put
@@ -20,8 +21,7 @@ from eventstore.leb128 import numbers, put
 _RANGES_MAX = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Splice:
+class Splice(NamedTuple):
     """Copy the bytes *start* to *stop* of the previous state, then insert some."""
 
     start: int
@@ -44,19 +44,17 @@ class Delta:
 
 def encode_delta(splices: Iterable[Splice]) -> bytes:
     """Return the bytes of a delta."""
-    out = bytearray()
-    inserts = []
-    count = end = 0
-    for splice in splices:
-        skip = splice.start - end
-        put(out, skip << 1 if skip >= 0 else (-skip << 1) - 1)
-        put(out, splice.stop - splice.start)
-        put(out, len(splice.insert))
-        inserts.append(splice.insert)
-        count, end = count + 1, splice.stop
+    fields, inserts = [0], []
+    end = 0
+    for start, stop, insert in splices:
+        skip = start - end
+        fields += (skip << 1 if skip >= 0 else (-skip << 1) - 1, stop - start, len(insert))
+        inserts.append(insert)
+        end = stop
+    fields[0] = len(inserts)
     head = bytearray()
-    put(head, count)
-    return b"".join((head, out, *inserts))
+    put(head, *fields)
+    return b"".join((head, *inserts))
 
 
 def decode_delta(data: bytes, first: int = 0, stop: int | None = None) -> Delta:

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from eventstore.address import digest_of
 from eventstore.errors import CorruptError, InvalidInputError, UnsupportedError
@@ -46,8 +47,7 @@ FRAME_SIZE_MIN = HEADER_SIZE + TRAILER_SIZE
 FRAME_SIZE_MAX = 2**32 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """The fixed part of a frame; `size` is the whole frame's, all sizes are in bytes."""
 
     position: int

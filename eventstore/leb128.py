@@ -5,13 +5,15 @@ from __future__ import annotations
 from eventstore.errors import CorruptError
 
 
-def put(out: bytearray, number: int) -> None:
-    """Append *number* as unsigned LEB128."""
-    assert number >= 0, "only natural numbers are stored"
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
+def put(out: bytearray, *naturals: int) -> None:
+    """Append numbers as unsigned LEB128."""
+    for natural in naturals:
+        assert natural >= 0, "only natural numbers are stored"
+        number = natural
+        while number > 0x7F:
+            out.append(number & 0x7F | 0x80)
+            number >>= 7
+        out.append(number)
 
 
 def numbers(data: bytes, at: int, count: int) -> tuple[list[int], int]:

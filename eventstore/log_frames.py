@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from eventstore.address import commitment_to
 from eventstore.backend import Readable
@@ -35,8 +36,7 @@ _HEAD_GUESS = 4096
 _SEARCH_SIZE = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One decoded frame: its commit, its table and, if asked for, the bodies of changed parts."""
 
     header: Header
@@ -270,7 +270,7 @@ class LogFrames:
         if (header.position == 0) is not (table.genesis is not None):
             raise CorruptError("a log's first frame is not where it belongs")
         parts = {
-            name: replace(row, size=commit.parts[name].size) if name in changed else row
+            name: row._replace(size=commit.parts[name].size) if name in changed else row
             for name, row in table.entries.items()
         }
         if any(

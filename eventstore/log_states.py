@@ -31,8 +31,12 @@ class LogStates:
     @property
     def memory_size(self) -> int:
         """Bytes of memory held, about."""
-        writers = sum(writer.memory_size for writer in list(self.writers.values()))
-        return writers + sum(len(state) for _, state in list(self._loaded.values()))
+        size = 0
+        for writer in list(self.writers.values()):
+            size += writer.memory_size
+        for _, state in list(self._loaded.values()):
+            size += len(state)
+        return size
 
     def clear(self) -> None:
         """Forget everything."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from eventstore.advance import Advance
 from eventstore.chain import CHAIN_MAX, DECODED_FACTOR, DECODED_SLACK, Chain
 from eventstore.content import Content
-from eventstore.delta import Splice, encode_delta
+from eventstore.delta import encode_delta
 from eventstore.hashing import Hashing
 from eventstore.image import Node, text_of
 from eventstore.payload import Codec, Encoding, PartEntry
@@ -23,8 +23,7 @@ _OVERREAD = 1
 """K: reading a version may take (1 + K) times what a keyframe of it would."""
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """A state ready for a frame, wherever that will stand; `end` is that of what it decodes to."""
 
     address: str
@@ -47,6 +46,8 @@ class PartWriter:
     def __init__(self, root: Node, chain: Chain | None = None) -> None:
         """Know the state that *root* is, stored as *chain* says, or not yet."""
         self.is_stored = False
+        self.holder = -1
+        """The offset of the frame that holds the state; -1 before there is one."""
         self._root = root
         self._hashing = Hashing(self._root)
         self._stream: Compressor | None = None
@@ -55,12 +56,8 @@ class PartWriter:
         self._chain = chain
         if chain is not None:
             self.is_stored = True
+            self.holder = chain.newest.holder
             self._remember(chain.context)
-
-    @property
-    def holder(self) -> int:
-        """The offset of the frame that holds the state; -1 before there is one."""
-        return -1 if self._chain is None else self._chain.newest.holder
 
     @property
     def memory_size(self) -> int:
@@ -83,7 +80,7 @@ class PartWriter:
         size = self._root.size
         self._root = content.advance(advance, self._root)
         splices = advance.out.splices()
-        if splices == [Splice(0, size, b"")]:
+        if len(splices) == 1 and splices[0] == (0, size, b""):
             self.is_stored = True
             return None
         self._hashing.advance(splices, self._root)
@@ -92,6 +89,8 @@ class PartWriter:
     def stored(self, written: Written, entry: PartEntry) -> None:
         """Note that the present state was stored at *entry*."""
         self.is_stored = True
+        self.holder = entry.holder
+        self._hashing.keep_up(self._root)
         before = self._chain
         if written.encoding is Encoding.KEYFRAME or before is None:
             self._stream = None

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from eventstore.address import ADDRESS_SIZE
 from eventstore.errors import CorruptError, UnsupportedError
@@ -74,8 +75,7 @@ class Genesis:
     session: str
 
 
-@dataclass(frozen=True, slots=True)
-class PartEntry:
+class PartEntry(NamedTuple):
     """One row of the table; offsets are in the log, sizes in bytes.
 
     `holder` is the frame with the bytes, `base` the keyframe they build on, `previous` the frame
@@ -120,19 +120,11 @@ def encode_table(genesis: Genesis | None, entries: Mapping[str, PartEntry], posi
         if entry.encoding is Encoding.UNCHANGED:
             put(out, position - entry.holder)
         else:
-            _put_entry(out, entry, position)
+            out.append(entry.codec)
+            out += bytes.fromhex(entry.address)
+            distances = position - entry.base, position - entry.previous
+            put(out, *distances, entry.chain, entry.stored_size, entry.decoded_size)
     return bytes(out)
-
-
-def _put_entry(out: bytearray, entry: PartEntry, position: int) -> None:
-    """Append the fields of an entry that is not `unchanged`."""
-    out.append(entry.codec)
-    out += bytes.fromhex(entry.address)
-    put(out, position - entry.base)
-    put(out, position - entry.previous)
-    put(out, entry.chain)
-    put(out, entry.stored_size)
-    put(out, entry.decoded_size)
 
 
 def decode_table(data: bytes, position: int) -> Table:

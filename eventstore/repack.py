@@ -11,7 +11,7 @@ States that are not to be kept are left out: the deltas across them are made one
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from eventstore.chain import DECODED_FACTOR, DECODED_SLACK
 from eventstore.commit import Commit
@@ -230,9 +230,9 @@ class Repacker:
         size = self._plan.decoded.get((name, row.base), _STREAM_GUESS)
         new, made = part.store(row, self.end, size)
         if new.encoding is Encoding.KEYFRAME:
-            new = replace(new, previous=previous)
+            new = new._replace(previous=previous)
             if row.encoding is Encoding.KEYFRAME and len(body) <= len(made):
-                new, made = replace(new, stored_size=len(body)), body
+                new, made = new._replace(stored_size=len(body)), body
         if (name, position) in self._plan.referenced:
             self._referenced[name, position] = new
         return new, made
