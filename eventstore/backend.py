@@ -7,7 +7,7 @@ numbered by the offset at which it starts, which is the size of everything befor
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -70,9 +70,17 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def append(self, log: str, position: int, frame: bytes) -> None:
+    def append(
+        self,
+        log: str,
+        position: int,
+        frame: bytes,
+        meanwhile: Callable[[], object] | None = None,
+    ) -> None:
         """Store *frame* at offset *position*; durable once this returns. Call inside `writing`.
 
+        *meanwhile* is called when the bytes are on their way, so that its time is the medium's;
+        nobody may see what it does before this returns, because they may not arrive.
         Its last byte must not be zero: zeros behind a log are space and no part of it.
         Raises `ConflictError` unless *position* is the end of the log. Repeating the
         last append with the same bytes succeeds, so a lost reply can be retried.

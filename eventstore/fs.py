@@ -28,7 +28,7 @@ _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 class FileSystem(Protocol):
     """What a backend may ask of a disk; sizes and offsets are in bytes."""
 
-    def open(self, path: Path, *, write: bool = False, create: bool = False) -> int:
+    def open(self, path: Path | str, *, write: bool = False, create: bool = False) -> int:
         """Return a descriptor of the regular file at *path*; never follow a symlink there."""
 
     def close(self, fd: int) -> None:
@@ -39,6 +39,9 @@ class FileSystem(Protocol):
 
     def write_at(self, fd: int, data: bytes, offset: int) -> None:
         """Write all of *data* at *offset*; on an error any part of it may have been written."""
+
+    def write_back(self, fd: int, size: int, offset: int) -> None:
+        """Ask the kernel to begin writing a range to the medium; promises nothing."""
 
     def sync_data(self, fd: int) -> None:
         """Return when the file's bytes and its size are durable."""
@@ -52,7 +55,7 @@ class FileSystem(Protocol):
         Raises for any error of that file system since *fd* was opened or this was last called.
         """
 
-    def sync_directory(self, path: Path) -> None:
+    def sync_directory(self, path: Path | str) -> None:
         """Return when the names in the directory *path* are durable."""
 
     def truncate(self, fd: int, size: int) -> None:
@@ -61,7 +64,7 @@ class FileSystem(Protocol):
     def status(self, fd: int) -> os.stat_result:
         """Return size, inode and link count of an open file."""
 
-    def status_at(self, path: Path) -> os.stat_result | None:
+    def status_at(self, path: Path | str) -> os.stat_result | None:
         """Return the status of *path* itself, links not followed, or None if nothing is there."""
 
     def lock(self, fd: int, *, wait: bool = True) -> bool:
@@ -108,7 +111,7 @@ def _boot_id() -> str:
 class OsFileSystem:
     """The real disk, through `os` and `fcntl`; needs POSIX."""
 
-    def open(self, path: Path, *, write: bool = False, create: bool = False) -> int:
+    def open(self, path: Path | str, *, write: bool = False, create: bool = False) -> int:
         """Open without following a symlink, refusing anything but a regular file."""
         flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         flags |= os.O_RDWR if write else os.O_RDONLY
@@ -116,7 +119,7 @@ class OsFileSystem:
         # S_IFREG without the stat module's call: a FIFO or a device must never be read.
         if os.fstat(fd).st_mode & 0o170000 != 0o100000:
             os.close(fd)
-            raise OSError(f"not a regular file: {path.name!r}")
+            raise OSError(f"not a regular file: {Path(path).name!r}")
         return fd
 
     def close(self, fd: int) -> None:
@@ -140,6 +143,14 @@ class OsFileSystem:
         written = os.pwrite(fd, data, offset)
         while written < len(data):
             written += os.pwrite(fd, memoryview(data)[written:], offset + written)
+
+    def write_back(self, fd: int, size: int, offset: int) -> None:
+        """Advise, where the platform listens: Linux writes what it is told to drop."""
+        if hasattr(os, "posix_fadvise"):
+            try:
+                os.posix_fadvise(fd, offset, size, os.POSIX_FADV_DONTNEED)
+            except OSError:
+                return  # The sync that follows does all of it.
 
     def sync_data(self, fd: int) -> None:
         """Sync; where the platform has a stronger call that reaches the medium, use that."""
@@ -168,7 +179,7 @@ class OsFileSystem:
             error = ctypes.get_errno()
             raise OSError(error, os.strerror(error))
 
-    def sync_directory(self, path: Path) -> None:
+    def sync_directory(self, path: Path | str) -> None:
         """Sync the directory."""
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -184,7 +195,7 @@ class OsFileSystem:
         """Stat the descriptor."""
         return os.fstat(fd)
 
-    def status_at(self, path: Path) -> os.stat_result | None:
+    def status_at(self, path: Path | str) -> os.stat_result | None:
         """Stat the name."""
         try:
             return os.lstat(path)

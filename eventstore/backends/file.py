@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from eventstore.backend import Backend, Rewriting
@@ -25,6 +25,7 @@ from eventstore.backends.log_syncs import LogSyncs
 from eventstore.backends.probe import probe
 from eventstore.backends.rewriting import FileRewriting, rewriting_of
 from eventstore.backends.strays import elsewhere, keep_copy, keep_moved, put_back, strays
+from eventstore.backends.writing import Writing
 from eventstore.errors import BackendError, ConflictError
 from eventstore.fs import FileSystem, OsFileSystem
 
@@ -77,36 +78,30 @@ class FileBackend(Backend):
             except OSError as error:
                 raise refused("read", log, error) from error
 
-    @contextmanager
-    def writing(self, log: str) -> Iterator[int]:
+    def writing(self, log: str) -> Writing:
         """Hold the file's lock, among threads and among processes."""
-        while True:
-            with self._files.held(log, create=True) as file:
-                assert file is not None, "a created log has a file"
-                with file.guard:
-                    self._lock(log, file)
-                    try:
-                        if file.measure():
-                            file.locked = True
-                            yield file.end
-                            return
-                    finally:
-                        file.locked = False
-                        self._unlock(log, file)
-                # While this waited, another file took the log's name.
-                self._files.lose(log, file)
+        return Writing(self.fs, self._files, log)
 
-    def append(self, log: str, position: int, frame: bytes) -> None:
+    def append(
+        self,
+        log: str,
+        position: int,
+        frame: bytes,
+        meanwhile: Callable[[], object] | None = None,
+    ) -> None:
         """Write once at the end, then sync once."""
-        with self._files.held(log) as file:
-            assert file is not None, "append is called inside writing"
-            if file.end != position:
-                self._check_repeat(log, file, position, frame)
-            else:
-                self._write(log, file, position, frame)
-            # A repeat is synced too: the first try may have failed at this very line.
-            self._syncs.done(log, file, entry=position == 0)  # The commit point.
-            file.end = position + len(frame)
+        file = self._files.writing[log]
+        if file.end != position:
+            self._check_repeat(log, file, position, frame)
+        else:
+            self._write(log, file, position, frame)
+        if meanwhile is not None:
+            if self.durable:
+                self.fs.write_back(file.fd, len(frame), position)
+            meanwhile()
+        # A repeat is synced too: the first try may have failed at this very line.
+        self._syncs.done(log, file, entry=position == 0)  # The commit point.
+        file.end = position + len(frame)
 
     def epoch(self, log: str) -> int:
         """Return that of the open file."""
@@ -119,13 +114,12 @@ class FileBackend(Backend):
     def replace(self, log: str, rewriting: Rewriting, end: int) -> None:
         """Rename the new file over the old, between a sync of the one and of their directory."""
         assert isinstance(rewriting, FileRewriting), "what takes the log's name was made here"
-        with self._files.held(log) as file:
-            assert file is not None, "replace is called inside writing"
-            if file.end != end:
-                raise ConflictError(f"the log ends at byte {file.end}, not {end}", session=log)
-            # From here on the open file may have lost its name, even where this fails.
-            file.locked = False
-            rewriting.take_the_place_of(self._layout.path_of(log))
+        file = self._files.writing[log]
+        if file.end != end:
+            raise ConflictError(f"the log ends at byte {file.end}, not {end}", session=log)
+        # From here on the open file may have lost its name, even where this fails.
+        self._files.end_writing(log, file)
+        rewriting.take_the_place_of(self._layout.path_of(log))
         self._layout.sync_entry(log)
 
     def settle(self, log: str, *, entry: bool) -> None:
@@ -209,20 +203,6 @@ class FileBackend(Backend):
         self._files = LogFiles(self.fs, self._layout, replacing=self._files)
         self._syncs.close()
         self._syncs = LogSyncs(self.fs, self._layout, self._files, self._mode)
-
-    def _lock(self, log: str, file: LogFile) -> None:
-        """Take the lock, saying clearly when the medium has none."""
-        try:
-            self.fs.lock(file.fd)
-        except OSError as error:
-            raise refused("lock", log, error) from error
-
-    def _unlock(self, log: str, file: LogFile) -> None:
-        """Release the lock; where that fails, closing the file releases it."""
-        try:
-            self.fs.unlock(file.fd)
-        except OSError:
-            self._files.drop(log, pages=False)
 
     def _check_repeat(self, log: str, file: LogFile, position: int, frame: bytes) -> None:
         """Raise `ConflictError` unless the log already ends with exactly this frame."""

@@ -12,7 +12,7 @@ from eventstore.backends.log_names import SUFFIX, log_name, shard
 from eventstore.errors import BackendError
 from eventstore.fs import FileSystem
 
-_PATHS_MAX = 4096
+_PLACES_MAX = 4096
 
 LOST = "lost+found"
 
@@ -27,7 +27,7 @@ class FileLayout:
         self._guard = threading.Lock()
         self._checked: set[str] = set()
         self._durable: set[str] = set()
-        self._paths: dict[str, Path] = {}
+        self._places: dict[str, tuple[str, str]] = {}
 
     def open(self, *, create: bool) -> str:
         """Check that the directory is a store whose locks work, or found one; return its id."""
@@ -46,18 +46,27 @@ class FileLayout:
 
     def path_of(self, log: str) -> Path:
         """Return where the log of a session is, or would be."""
-        path = self._paths.get(log)
-        if path is None:
-            path = Path(f"{self.directory}/{LOGS}/{shard(log)}/{log_name(log)}{SUFFIX}")
-            if len(self._paths) >= _PATHS_MAX:
-                self._paths.clear()
-            self._paths[log] = path
-        return path
+        return Path(self.place_of(log)[1])
 
-    def check_shard(self, path: Path, *, create: bool) -> None:
+    def place_of(self, log: str) -> tuple[str, str]:
+        """Return the directory that the log of a session is in, and its path, as text.
+
+        Paths are much slower to make, and every new log needs these.
+        """
+        place = self._places.get(log)
+        if place is None:
+            directory = f"{self.directory}/{LOGS}/{shard(log)}"
+            place = directory, f"{directory}/{log_name(log)}{SUFFIX}"
+            if len(self._places) >= _PLACES_MAX:
+                self._places.clear()
+            self._places[log] = place
+        return place
+
+    def check_shard(self, place: Path | str, *, create: bool) -> None:
         """Make sure a directory of logs is a real directory, making it if asked to."""
-        if str(path) in self._checked:
+        if str(place) in self._checked:
             return
+        path = Path(place)
         status = self._fs.status_at(path)
         if status is None and create:
             # So a directory with logs and no `format.json` has lost it, and was not just founded.
@@ -68,20 +77,21 @@ class FileLayout:
             raise FileNotFoundError(path.name)
         if status.st_mode & 0o170000 != 0o040000:
             raise NotADirectoryError(20, "not a directory, or a symbolic link to one", path.name)
-        self._checked.add(str(path))
+        self._checked.add(str(place))
 
     def sync_entry(self, log: str) -> None:
         """Make the name of a log durable, up to that of the store itself."""
-        path = self.path_of(log).parent
+        directory, _ = self.place_of(log)
         try:
-            self._fs.sync_directory(path)
+            self._fs.sync_directory(directory)
             with self._guard:
-                if str(path) not in self._durable:
+                if directory not in self._durable:
                     # One sync makes every name now in the directory durable.
-                    names = self._fs.names(path.parent)
-                    self._fs.sync_directory(path.parent)
+                    logs = Path(directory).parent
+                    names = self._fs.names(logs)
+                    self._fs.sync_directory(logs)
                     self._sync_root()
-                    self._durable.update(f"{path.parent}/{name}" for name in names)
+                    self._durable.update(map(f"{logs}/{{}}".format, names))
         except OSError as error:
             raise BackendError(
                 f"cannot sync the directory of a log: {error.strerror or error}", session=log

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from eventstore.fs import FileSystem
 
@@ -35,7 +34,7 @@ class LogFile:
     """
 
     fs: FileSystem
-    path: Path
+    name: str
     fd: int
     writable: bool
     guard: threading.Lock = field(default_factory=threading.Lock)
@@ -50,34 +49,42 @@ class LogFile:
 
     def size(self) -> int:
         """Return where the log ends now, looking first where it ended before."""
-        known = self.end
-        if known:
-            seen = self.fs.read_at(self.fd, 1 + _PEEK, known - 1)
-            if seen[:1] not in (b"", b"\0") and not seen[1:].strip(b"\0"):
-                return known
+        if self._ends_as_before(self.end + _PEEK):
+            return self.end
         self.end = found = self._scanned(self.fs.status(self.fd).st_size)
         return found
 
     def measure(self) -> bool:
         """Find out `end` and `space`; call under the lock. False if the file lost its name."""
-        status = self.fs.status(self.fd)
-        self.identity = status.st_dev, status.st_ino
-        if not self.is_named():
+        size = self._named_size()
+        if size is None:
             return False
-        self.space = status.st_size
-        if self.space:
-            self.size()
-        else:
-            self.end = 0
+        self.space = size
+        if not size or not self._ends_as_before(min(size, self.end + _PEEK)):
+            self.end = self._scanned(size)
         return True
 
     def is_named(self) -> bool:
         """Whether the log's name still leads to this file; a replaced file may keep others."""
+        return self._named_size() is not None
+
+    def _named_size(self) -> int | None:
+        """Return the size of the file if the log's name still leads to it."""
         if self.identity is None:
             status = self.fs.status(self.fd)
             self.identity = status.st_dev, status.st_ino
-        named = self.fs.status_at(self.path)
-        return named is not None and (named.st_dev, named.st_ino) == self.identity
+        named = self.fs.status_at(self.name)
+        if named is None or (named.st_dev, named.st_ino) != self.identity:
+            return None
+        return named.st_size
+
+    def _ends_as_before(self, stop: int) -> bool:
+        """Whether the log still ends where it was last seen to, looking no further than *stop*."""
+        known = self.end
+        if not known or stop < known:
+            return False
+        seen = self.fs.read_at(self.fd, stop - known + 1, known - 1)
+        return seen[:1] not in (b"", b"\0") and not seen[1:].strip(b"\0")
 
     def padded(self, frame: bytes) -> bytes:
         """Return *frame* with the zeros to write behind it, if it is time for some."""

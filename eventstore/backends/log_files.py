@@ -88,6 +88,8 @@ class LogFiles:
         self._guard = threading.Lock()
         self._files: OrderedDict[str, LogFile] = OrderedDict()
         self._epochs = count(1)
+        self.writing: dict[str, LogFile] = {}
+        """The files of the logs that are being appended to right now."""
         for file in replacing._files.values() if replacing else ():
             _shut(fs, file)
 
@@ -95,11 +97,21 @@ class LogFiles:
         """Give the open file of *log*, kept open meanwhile, or None if there is none."""
         return Held(self, log, create)
 
+    def begin_writing(self, log: str, file: LogFile) -> None:
+        """Note that the lock of *file* is held and that it has the log's name."""
+        self.writing[log] = file
+        file.locked = True
+
+    def end_writing(self, log: str, file: LogFile) -> None:
+        """Note that the file's lock is about to be given back, or its name; if it was noted."""
+        file.locked = False
+        if self.writing.get(log) is file:
+            del self.writing[log]
+
     def epoch(self, log: str) -> int:
         """Return the epoch of the file that is open for *log*, 0 if none is."""
-        with self._guard:
-            file = self._files.get(log)
-            return 0 if file is None else file.epoch
+        file = self._files.get(log)
+        return 0 if file is None else file.epoch
 
     def drop(self, log: str, *, pages: bool) -> None:
         """Close the file of *log* once nobody uses it; with *pages*, forget cached bytes."""
@@ -203,9 +215,9 @@ class LogFiles:
 
     def _open(self, log: str, create: bool) -> LogFile | None:
         """Open for writing where that is allowed, else for reading."""
-        path = self._layout.path_of(log)
+        directory, path = self._layout.place_of(log)
         try:
-            self._layout.check_shard(path.parent, create=create)
+            self._layout.check_shard(directory, create=create)
             fd = self._fs.open(path, write=True, create=create)
             return LogFile(self._fs, path, fd, writable=True)
         except FileNotFoundError:

@@ -17,6 +17,7 @@ SUFFIX = ".log"
 _ENCODED_SIZE_MAX = 180
 _KEPT_SIZE = 96
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_")
+_PLAIN_ID = re.compile(r"[a-z0-9_-]*\Z")
 _NAME = re.compile(r"(?:[a-z0-9_-]|%[0-9a-f]{2})+\Z")
 # Windows opens a device for these, whatever the suffix.
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])\Z")
@@ -24,7 +25,12 @@ _DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])\Z")
 
 def log_name(session: str) -> str:
     """Return the file name of the log of *session*, without its suffix."""
-    encoded = "".join(chr(b) if b in _PLAIN else f"%{b:02x}" for b in session.encode())
+    is_plain = _PLAIN_ID.match(session) is not None
+    encoded = (
+        session
+        if is_plain
+        else "".join(chr(b) if b in _PLAIN else f"%{b:02x}" for b in session.encode())
+    )
     if len(encoded) > _ENCODED_SIZE_MAX:
         return f"{encoded[:_KEPT_SIZE]}~{address_of(session.encode())}"
     if _DEVICE.match(encoded):

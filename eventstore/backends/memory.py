@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import uuid4
 
@@ -75,13 +75,21 @@ class MemoryBackend(Backend):
         with lock:
             yield self.size(log) or 0
 
-    def append(self, log: str, position: int, frame: bytes) -> None:
+    def append(
+        self,
+        log: str,
+        position: int,
+        frame: bytes,
+        meanwhile: Callable[[], object] | None = None,
+    ) -> None:
         """Add the frame at the end."""
         data = self._logs.setdefault(log, _MemoryLog(bytearray(), 1)).data
         if len(data) == position:
             data += frame
         elif bytes(data[position:]) != frame:
             raise ConflictError(f"the log ends at byte {len(data)}, not {position}", session=log)
+        if meanwhile is not None:
+            meanwhile()
 
     def epoch(self, log: str) -> int:
         """Count the replacements."""

@@ -83,6 +83,16 @@ class BackendContract:
             backend.append("a", 3, b"two")
         assert backend.read("a", 0, 10) == b"onetwo"
 
+    def test_work_is_done_while_the_medium_writes(self, backend: Backend) -> None:
+        """What is to be done meanwhile is done once, before the append is over."""
+        done: list[str] = []
+        with backend.writing("a"):
+            backend.append("a", 0, b"one", lambda: done.append("first"))
+            done.append("then")
+            backend.append("a", 3, b"two", lambda: done.append("second"))
+        assert done == ["first", "then", "second"]
+        assert backend.read("a", 0, 10) == b"onetwo"
+
     def test_a_turn_without_an_append_makes_no_log(self, backend: Backend) -> None:
         """Taking a turn and writing nothing leaves no log behind."""
         with backend.writing("a"):

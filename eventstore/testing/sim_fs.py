@@ -23,7 +23,7 @@ _WAIT_SECONDS = 10
 class SimFs(SimProcess):
     """One process's view of a `SimDisk`; has the methods of `eventstore.fs.FileSystem`."""
 
-    def open(self, path: Path, *, write: bool = False, create: bool = False) -> int:
+    def open(self, path: Path | str, *, write: bool = False, create: bool = False) -> int:
         """Open a file, making it if asked to."""
         place = str(path)
 
@@ -98,7 +98,11 @@ class SimFs(SimProcess):
 
         self._do("sync_data", opened.path, work, changes=True, lost=lose, torn=fail)
 
-    def sync_directory(self, path: Path) -> None:
+    def write_back(self, fd: int, size: int, offset: int) -> None:
+        """Do nothing: what was not synced may be on the medium or not anyway."""
+        self._opened(fd)
+
+    def sync_directory(self, path: Path | str) -> None:
         """Make the names in a directory durable."""
         self._do("sync_directory", str(path), lambda: self._directory(path).sync(), changes=True)
 
@@ -133,7 +137,7 @@ class SimFs(SimProcess):
         opened = self._opened(fd)
         return self._do("status", opened.path, lambda: _status(opened.file))
 
-    def status_at(self, path: Path) -> os.stat_result | None:
+    def status_at(self, path: Path | str) -> os.stat_result | None:
         """Describe what has a name."""
         place = str(path)
 
@@ -231,7 +235,7 @@ class SimFs(SimProcess):
         directory.change((name, file))
         return file
 
-    def _directory(self, path: Path) -> Directory:
+    def _directory(self, path: Path | str) -> Directory:
         """Return the directory at *path*."""
         node = self.disk.find(str(path))
         if not isinstance(node, Directory):

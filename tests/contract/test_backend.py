@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -102,6 +103,64 @@ def test_more_logs_than_descriptors(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     backend.close()
 
 
+class Told(OsFileSystem):
+    """The real disk, with a note of what is done to a log."""
+
+    def __init__(self) -> None:
+        """Note nothing yet."""
+        self.done: list[str] = []
+        self.interrupted = ""
+
+    def write_at(self, fd: int, data: bytes, offset: int) -> None:
+        """Note a write."""
+        self.done.append("write")
+        super().write_at(fd, data, offset)
+
+    def write_back(self, fd: int, size: int, offset: int) -> None:
+        """Note what the kernel is asked to begin with."""
+        self.done.append(f"write back {size} at {offset}")
+        super().write_back(fd, size, offset)
+
+    def sync_data(self, fd: int) -> None:
+        """Note a sync."""
+        self.done.append("sync")
+        super().sync_data(fd)
+
+    def status_at(self, path: Path | str) -> os.stat_result | None:
+        """Be interrupted here, if told so."""
+        if self.interrupted and Path(path).name == self.interrupted:
+            raise KeyboardInterrupt
+        return super().status_at(path)
+
+
+def test_the_medium_writes_while_something_else_is_done(tmp_path: Path) -> None:
+    """What is to be done meanwhile comes between the write and the sync."""
+    fs = Told()
+    backend = FileBackend(tmp_path / "store", fs=fs)
+    put(backend, "a", b"one")
+    fs.done.clear()
+    with backend.writing("a"):
+        backend.append("a", 3, b"four", lambda: fs.done.append("meanwhile"))
+    assert fs.done == ["write", "write back 4 at 3", "meanwhile", "sync"]
+    backend.close()
+
+
+def test_a_writer_that_is_interrupted_before_its_turn_lets_go(tmp_path: Path) -> None:
+    """Ctrl-C while the lock is held keeps nobody from it afterwards."""
+    fs = Told()
+    backend = FileBackend(tmp_path / "store", fs=fs)
+    put(backend, "a", b"one")
+    fs.interrupted = "a.log"
+    with pytest.raises(KeyboardInterrupt), backend.writing("a"):
+        pytest.fail("nobody has a turn")
+    fs.interrupted = ""
+    put(backend, "a", b"two")
+    assert backend.read("a", 0, 9) == b"onetwo"
+    assert backend._files.writing == {}
+    assert [file.users for file in backend._files._files.values()] == [0]
+    backend.close()
+
+
 class SlowToOpen(OsFileSystem):
     """The real disk, on which opening one file takes until somebody says so."""
 
@@ -110,9 +169,9 @@ class SlowToOpen(OsFileSystem):
         self.slow = slow
         self.is_opening, self.goes_on = threading.Event(), threading.Event()
 
-    def open(self, path: Path, *, write: bool = False, create: bool = False) -> int:
+    def open(self, path: Path | str, *, write: bool = False, create: bool = False) -> int:
         """Wait if it is that file."""
-        if self.slow in path.name:
+        if self.slow in Path(path).name:
             self.is_opening.set()
             assert self.goes_on.wait(60)
         return super().open(path, write=write, create=create)

@@ -42,9 +42,9 @@ class IndexOutsideFs(SimFs):
         super().__init__(disk, watcher=watcher)
         self._real = OsFileSystem()
 
-    def open(self, path: Path, *, write: bool = False, create: bool = False) -> int:
+    def open(self, path: Path | str, *, write: bool = False, create: bool = False) -> int:
         """Open where the file is."""
-        if path.name.startswith(INDEX):
+        if Path(path).name.startswith(INDEX):
             return self._real.open(path, write=write, create=create)
         return super().open(path, write=write, create=create)
 
@@ -56,9 +56,9 @@ class IndexOutsideFs(SimFs):
         """Ask where it was opened."""
         return (super() if self._is_simulated(fd) else self._real).status(fd)
 
-    def status_at(self, path: Path) -> os.stat_result | None:
+    def status_at(self, path: Path | str) -> os.stat_result | None:
         """Ask where it is."""
-        return (self._real if path.name.startswith(INDEX) else super()).status_at(path)
+        return (self._real if Path(path).name.startswith(INDEX) else super()).status_at(path)
 
     def remove(self, path: Path) -> None:
         """Remove where it is."""

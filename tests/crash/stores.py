@@ -29,7 +29,7 @@ class UnsyncedFileSystem(OsFileSystem):
     def sync_data(self, fd: int) -> None:
         """Do nothing."""
 
-    def sync_directory(self, path: Path) -> None:
+    def sync_directory(self, path: Path | str) -> None:
         """Do nothing."""
 
 

@@ -159,9 +159,9 @@ class OrderedFileSystem(UnsyncedFileSystem):
         """Note the inode."""
         self.done.append(f"sync {os.fstat(fd).st_ino}")
 
-    def sync_directory(self, path: Path) -> None:
+    def sync_directory(self, path: Path | str) -> None:
         """Note the directory."""
-        self.done.append(f"sync {path.name}")
+        self.done.append(f"sync {Path(path).name}")
 
     def rename(self, source: Path, target: Path) -> None:
         """Note the inode that is renamed."""

@@ -512,7 +512,7 @@ def test_locks_that_do_not_work_are_found_at_the_open(
 class Unwritable(OsFileSystem):
     """A disk that can be read only."""
 
-    def open(self, path: Path, *, write: bool = False, create: bool = False) -> int:
+    def open(self, path: Path | str, *, write: bool = False, create: bool = False) -> int:
         """Refuse to open for writing."""
         if write or create:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))

@@ -173,7 +173,7 @@ def test_a_new_log_whose_name_may_not_be_durable(
     fs.fates.clear()
     synced: list[Path] = []
     sync = fs.sync_directory
-    fs.sync_directory = lambda path: (synced.append(path), sync(path))[1]  # type: ignore[method-assign]
+    fs.sync_directory = lambda path: (synced.append(Path(path)), sync(path))[1]  # type: ignore[method-assign]
     version = store.save(session(0))
     (log,) = (tmp_path / "store" / "logs").rglob("*.log")
     assert log.parent in synced
@@ -348,7 +348,7 @@ def test_an_index_that_cannot_be_written_makes_no_save_fail(tmp_path: Path, suff
 
     def failing(call: Callable[..., Any]) -> Callable[..., Any]:
         def fail(path: Path, **options: Any) -> Any:
-            if suffix in str(path.relative_to(tmp_path)):
+            if suffix in str(Path(path).relative_to(tmp_path)):
                 raise OSError(errno.EIO, "input/output error")
             return call(path, **options)
 

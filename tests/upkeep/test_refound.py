@@ -236,10 +236,11 @@ class LateFileSystem(OsFileSystem):
         """Do not have it yet."""
         self.looked = 0
 
-    def status_at(self, path: Path) -> os.stat_result | None:
+    def status_at(self, path: Path | str) -> os.stat_result | None:
         """Look."""
-        self.looked += path.name == "format.json"
-        return None if path.name == "format.json" and self.looked == 1 else super().status_at(path)
+        is_format = Path(path).name == "format.json"
+        self.looked += is_format
+        return None if is_format and self.looked == 1 else super().status_at(path)
 
 
 @pytest.mark.parametrize("create", [True, False])

@@ -246,9 +246,9 @@ def test_a_log_that_is_being_written_is_not_called_damaged(tmp_path: Path) -> No
 class RefusingFileSystem(OsFileSystem):
     """A disk that will not open one log."""
 
-    def open(self, path: Path, *, write: bool = False, create: bool = False) -> int:
+    def open(self, path: Path | str, *, write: bool = False, create: bool = False) -> int:
         """Refuse the log of `a`."""
-        if path.name == "a.log":
+        if Path(path).name == "a.log":
             raise OSError(errno.EIO, "Input/output error")
         return super().open(path, write=write, create=create)
 
