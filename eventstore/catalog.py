@@ -7,7 +7,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
 
 from eventstore.backend import Backend
 from eventstore.commit import SESSION, Version
@@ -17,6 +16,7 @@ from eventstore.index import Index
 from eventstore.index_rows import INTEGER_MAX
 from eventstore.intake import Intake
 from eventstore.log import Log
+from eventstore.log_standing import Standing
 from eventstore.search_index import Reading, SearchIndex
 from eventstore.session_info import Row
 from eventstore.state import decode
@@ -24,16 +24,6 @@ from eventstore.views import Summary, summary_of
 
 Summarise = Callable[[], Summary]
 """Returns what lists say of a state that was just saved."""
-
-
-class Place(NamedTuple):
-    """How a log stood: where it ended, how far it was durable, its id, what it was forked from."""
-
-    end: int
-    settled: int
-    log: str
-    origin_log: str
-    origin_version: int
 
 
 OPEN_LOGS_MAX = 1024
@@ -137,7 +127,7 @@ class Catalog:
         except CorruptError:
             summary = Summary()  # The state is among what is lost.
         self.index.mark(log.session)
-        row = partial(row_of, version, _place(log), summary)
+        row = partial(row_of, version, log.standing, summary)
         self.index.tell(log.session, (version.version, row))
 
     def account(self, log: Log) -> None:
@@ -145,8 +135,9 @@ class Catalog:
         with self._guard:
             if self._logs.get(log.session) is not log:
                 return  # Pushed out meanwhile: what it holds goes with it.
-            self._cached_size += log.memory_size - self._cached.get(log.session, 0)
-            self._cached[log.session] = log.memory_size
+            size = log.memory_size
+            self._cached_size += size - self._cached.get(log.session, 0)
+            self._cached[log.session] = size
             self._cached.move_to_end(log.session)
             if self._cached_size <= self._cache_size:
                 return
@@ -168,8 +159,8 @@ class Catalog:
             self.index.note_newest()
             commit, known = self._summaries.get(log.session, (None, None))
             summary = known if known and commit == version.prev else self._summary(log)
-            return partial(self._row, version, _place(log), lambda: summary)
-        return partial(self._row, version, _place(log), summarise)
+            return partial(self._row, version, log.standing, lambda: summary)
+        return partial(self._row, version, log.standing, summarise)
 
     def sessions(self) -> Iterator[str]:
         """Yield the id of every log, from the medium itself."""
@@ -183,7 +174,7 @@ class Catalog:
             self._feed.abandon()
         self.index.abandon()
 
-    def _row(self, version: Version, place: Place, summarise: Summarise) -> Row:
+    def _row(self, version: Version, standing: Standing, summarise: Summarise) -> Row:
         """Make a row and remember the summary in it."""
         summary = summarise()
         with self._guard:
@@ -191,7 +182,7 @@ class Catalog:
             self._summaries.move_to_end(version.session)
             if len(self._summaries) > OPEN_LOGS_MAX:
                 self._summaries.popitem(last=False)
-        return row_of(version, place, summary)
+        return row_of(version, standing, summary)
 
     def _new_log(self, session: str) -> Log:
         """Return a log that nothing is remembered of."""
@@ -236,7 +227,7 @@ class Catalog:
             version = log.current()
             if version is None:
                 return None
-            return row_of(version, _place(log), self._summary(log))
+            return row_of(version, log.standing, self._summary(log))
         except EventStoreError:
             return _damaged_row(session, self.index.evidence(session).settled)
 
@@ -251,8 +242,8 @@ class Catalog:
             raise CorruptError("the session part is not JSON", session=log.session) from error
 
 
-def row_of(version: Version, place: Place, summary: Summary) -> Row:
-    """Return the row of a version of a log that stands as *place* says."""
+def row_of(version: Version, standing: Standing, summary: Summary) -> Row:
+    """Return the row of a version of a log that stands as *standing* says."""
     return Row(
         id=version.session,
         version=version.version,
@@ -268,22 +259,13 @@ def row_of(version: Version, place: Place, summary: Summary) -> Row:
         created=summary.created,
         updated=summary.updated or version.time,
         saved=version.time,
-        stored=place.end,
-        settled=place.settled,
-        log=place.log,
-        origin_log=place.origin_log,
-        origin_version=place.origin_version,
+        stored=standing.end,
+        settled=standing.settled,
+        log=standing.log,
+        origin_log=standing.origin_log,
+        origin_version=standing.origin_version,
         facts=summary.facts,
     )
-
-
-def _place(log: Log) -> Place:
-    """Return how a log stands, without asking the medium for what is known."""
-    ref = log.origin or {}
-    origin, version = ref.get("log"), ref.get("seq")
-    if not isinstance(origin, str) or type(version) is not int or not 0 < version <= INTEGER_MAX:
-        origin, version = "", 0
-    return Place(log.end, log.settled, log.id, origin, version)
 
 
 def _damaged_row(session: str, settled: int) -> Row:

@@ -213,7 +213,7 @@ class _Compaction:
             **self._order.remarks,
         )
         made = draft(
-            Head(self._newest, head.genesis, parts),
+            Head(self._newest, head.genesis, parts, self._newest.stop),
             change,
             {},
             head.genesis,
@@ -222,6 +222,6 @@ class _Compaction:
         )
         self._rewriting.append(made.frame)
         last = frames.last(self._repacker.end + len(made.frame))
-        if last is None or last.commit.id != made.head.entry.commit.id:
+        if last is None or last.commit.id != made.commit.id:
             raise CorruptError("the end of a rewriting does not read back")
         return len(made.frame)

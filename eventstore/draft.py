@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from eventstore.address import commitment_to
 from eventstore.commit import COMMIT_SIZE_MAX, Commit, Commitment
 from eventstore.content import Content
 from eventstore.errors import InvalidInputError
-from eventstore.frame import FRAME_SIZE_MIN, Header, encode_frame
+from eventstore.frame import Header, encode_frame
 from eventstore.log_frames import Entry
 from eventstore.packed import pack
 from eventstore.part_writer import Written
@@ -24,19 +22,20 @@ from eventstore.payload import (
     encode_table,
 )
 
+_NONE: Mapping[str, PartEntry] = MappingProxyType({})
+_NO_REMARKS = (None, None, None, None)
 
-@dataclass(frozen=True)
-class Head:
-    """The newest entry of a log, with every live part resolved to the frame that holds it."""
+
+class Head(NamedTuple):
+    """The newest entry of a log, with every live part resolved to the frame that holds it.
+
+    `end` is the size of the log as this head knows it.
+    """
 
     entry: Entry
     genesis: Genesis
     parts: Mapping[str, PartEntry]
-
-    @cached_property
-    def end(self) -> int:
-        """The size of the log as this head knows it."""
-        return self.entry.stop
+    end: int
 
     @property
     def version(self) -> int:
@@ -44,8 +43,7 @@ class Head:
         return self.entry.commit.seq
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """What a caller wants committed; `time` is nanoseconds since the epoch.
 
     `contents` are parts to write, `revived` parts to make current again from where they stand;
@@ -55,8 +53,8 @@ class Change:
 
     kind: str
     time: int
-    contents: Mapping[str, Content] = field(default_factory=dict)
-    revived: Mapping[str, PartEntry] = field(default_factory=dict)
+    contents: Mapping[str, Content] = MappingProxyType({})
+    revived: Mapping[str, PartEntry] = _NONE
     drop: bool = False
     actor: str | None = None
     note: str | None = None
@@ -70,13 +68,29 @@ class Change:
         return {name: content.address for name, content in self.contents.items()}
 
 
-@dataclass(frozen=True)
-class Draft:
-    """A frame ready to be appended, and the head that the log then has."""
+class Draft(NamedTuple):
+    """A frame ready to be appended at `position`, and what the head is made of that it gives.
+
+    `rows` are those of the frame's table, `parts` the rows of all live parts, resolved.
+    """
 
     frame: bytes
-    head: Head
+    position: int
+    upto: int
+    sizes: tuple[int, int, int]
+    commit: Commit
+    genesis: Genesis
+    rows: Mapping[str, PartEntry]
+    parts: Mapping[str, PartEntry]
     written: Mapping[str, Written]
+
+    def head(self) -> Head:
+        """Return the head that the log has with this frame."""
+        header = Header(self.position, self.commit.seq, self.upto, *self.sizes, (0, 0, 0))
+        first = None if self.position else self.genesis
+        entry = Entry(header, self.commit, first, MappingProxyType(self.rows), None)
+        end = self.position + len(self.frame)
+        return Head(entry, self.genesis, MappingProxyType(self.parts), end)
 
 
 def draft(
@@ -93,8 +107,10 @@ def draft(
     *written* are those of its contents that are not current already; *upto* is the offset known
     durable. Raises `InvalidInputError` when the commit would be too large.
     """
-    position = 0 if head is None else head.end
-    before = {} if head is None else head.parts
+    position, version, prev, before = 0, 0, None, _NONE
+    if head is not None:
+        known = head.entry.commit
+        position, version, prev, before = head.end, known.seq, known.id, head.parts
     parts = {} if change.drop else dict(before)
     new = set(written)
     for name, row in change.revived.items():
@@ -105,23 +121,26 @@ def draft(
         parts[name] = row_of(item, before.get(name), position)
     if len(parts) > PARTS_MAX:
         raise InvalidInputError(f"a session has at most {PARTS_MAX} parts", field="parts")
+    commitments = {}
+    for name, row in parts.items():
+        if name in new:
+            commitments[name] = Commitment(commitment_to(row.address, genesis.salt), row.size)
     commit = Commit(
         log=log,
-        seq=(0 if head is None else head.version) + change.skipped + 1,
-        prev=None if head is None else head.entry.commit.id,
+        seq=version + change.skipped + 1,
+        prev=prev,
         kind=change.kind,
         time=change.time,
-        parts={
-            name: Commitment(commitment_to(row.address, genesis.salt), row.size)
-            for name, row in parts.items()
-            if name in new
-        },
+        parts=commitments,
         actor=change.actor,
         note=change.note,
         key=change.key,
         ref=change.ref,
     )
-    if len(commit.encoded) > COMMIT_SIZE_MAX:
+    remarks = (change.actor, change.note, change.key, change.ref)
+    if (
+        remarks != _NO_REMARKS and len(commit.encoded) > COMMIT_SIZE_MAX
+    ):  # Parts alone never fill it.
         raise InvalidInputError(
             f"a commit takes at most {COMMIT_SIZE_MAX} bytes, this takes {len(commit.encoded)}",
             field="note",
@@ -141,21 +160,18 @@ def framed(
 ) -> Draft:
     """Return the frame of a commit on *head*; *parts* are the rows of every part it leaves live."""
     position = 0 if head is None else head.end
-    new = commit.parts.keys()
-    rows = {
-        name: row if name in new else PartEntry(Encoding.UNCHANGED, row.holder)
-        for name, row in parts.items()
-    }
+    rows, bodies = {}, []
+    for name, row in parts.items():
+        rows[name] = row if name in commit.parts else PartEntry(Encoding.UNCHANGED, row.holder)
+        if name in written:
+            bodies.append(written[name].body)
     first = genesis if head is None else None
     table = encode_table(first, rows, position)
-    body = b"".join(written[name].body for name in rows if name in written)
+    body = b"".join(bodies)
     packed = pack(commit)
     frame = encode_frame(packed, table, body, seq=commit.seq, position=position, durable_upto=upto)
     sizes = (len(packed), len(table), len(body))
-    header = Header(position, commit.seq, upto, *sizes, (0, 0, 0))
-    assert header.size == len(frame) and header.size >= FRAME_SIZE_MIN, "the frame is as planned"
-    entry = Entry(header, commit, first, MappingProxyType(rows), None)
-    return Draft(frame, Head(entry, genesis, MappingProxyType(parts)), written)
+    return Draft(frame, position, upto, sizes, commit, genesis, rows, parts, written)
 
 
 def revived(row: PartEntry) -> PartEntry:

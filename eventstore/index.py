@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -57,13 +56,13 @@ class Index:
         self._unmarked = False
         self._pending: dict[str, Row] = {}
         self._newest: tuple[str, int, Callable[[], Row]] | None = None
-        self._in_flight: Counter[str] = Counter()
+        self._in_flight: dict[str, int] = {}
         self._unclear: set[str] = set()
 
     def mark(self, session: str) -> None:
         """Note that a save of *session* is about to become durable."""
         with self._guard:
-            self._in_flight[session] += 1
+            self._in_flight[session] = self._in_flight.get(session, 0) + 1
             if not self._begun:
                 self._begun = True
                 self._tables.begin()
@@ -91,9 +90,9 @@ class Index:
         with self._guard:
             if unclear:
                 self._unclear.add(session)
-            self._in_flight[session] -= 1
-            if not self._in_flight[session]:
-                del self._in_flight[session]
+            others = self._in_flight.pop(session) - 1
+            if others:
+                self._in_flight[session] = others
             if row is None:
                 return
             version, make = row

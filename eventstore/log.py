@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
 
 from eventstore.backend import Rewriting
 from eventstore.commit import Version
 from eventstore.draft import Change, Draft, Head, draft
 from eventstore.errors import ConflictError, CorruptError, UnsupportedError
 from eventstore.image import CHANGEABLE, Leaf
-from eventstore.log_history import LogHistory
+from eventstore.log_standing import LogStanding
 from eventstore.part_writer import PartWriter, Written
 from eventstore.payload import SALT_SIZE, Genesis, PartEntry
 
 _LOG_ID_SIZE = 16
-_UNKNOWN: Any = object()
 
 Decision = Change | Version | None
 """What to do on a head: commit a change, or nothing, because a version is already it."""
 
 
-class Log(LogHistory):
+class Log(LogStanding):
     """The log of one session, to be read and added to; safe to use from several threads."""
 
-    _origin: Any = _UNKNOWN
     _is_alone = False  # Whether nobody else was seen to add to the log since this did.
 
     def commit(self, decide: Callable[[Head | None], Decision]) -> Version | None:
@@ -36,7 +34,7 @@ class Log(LogHistory):
         change is returned as it is; a change that changes nothing gives the newest version.
         """
         with self._guard:
-            foreseen = self._foreseen(decide)
+            foreseen = self._foreseen(decide) or self._begun(decide)
             epoch, head, made = foreseen or self._steady.call(lambda e: self._drafted(e, decide))
             if not isinstance(made, Draft):
                 return made
@@ -51,8 +49,7 @@ class Log(LogHistory):
                         if head is not None:
                             self._settle(head)
                         return made
-                self._append(made)
-                return self.version_of(made.head.entry)
+                return self._append(made)
 
     @contextmanager
     def replacing(self) -> Iterator[Head]:
@@ -114,35 +111,6 @@ class Log(LogHistory):
                 hint="load the session, apply the change again and save with expected= its version",
             )
 
-    @property
-    def id(self) -> str:
-        """The log's own id; empty for an empty log."""
-        head = self._head or self.head()
-        return "" if head is None else head.entry.commit.log
-
-    @property
-    def origin(self) -> Mapping[str, Any] | None:
-        """What the log was forked from, as its first commit says; None if nothing can be said.
-
-        For the index, which nobody trusts: the commit is not proven here.
-        """
-        with self._guard:
-            if self._origin is _UNKNOWN:
-                head = self._head or self.head()
-                if head is None:
-                    return None
-                self._origin = self._first_ref(head)
-            found: Mapping[str, Any] | None = self._origin
-            return found
-
-    def _first_ref(self, head: Head) -> Mapping[str, Any] | None:
-        """Return what the first commit refers to, if it is a fork."""
-        try:
-            entry = head.entry if head.version == 1 else self._frames.outline(0, head.genesis)
-        except CorruptError:
-            return None
-        return entry.commit.ref if entry.commit.kind == "fork" else None
-
     def _only_notes_since(self, seq: int) -> bool:
         """Whether nothing was committed after version *seq* that changed a state."""
         for version in self.versions():
@@ -193,6 +161,21 @@ class Log(LogHistory):
             return epoch, head, made
         is_newest = self._whole_head() is head and self._backend.epoch(self.session) == epoch
         return (epoch, head, made) if is_newest else None
+
+    def _begun(self, decide: Callable[[Head | None], Decision]) -> tuple[int, None, Draft] | None:
+        """Draft the first version of a log that nobody knows of; None if it may be there already.
+
+        The medium is not asked about that either.
+        """
+        is_known = self._head is not None or self._damage is not None or self.settled
+        is_known = is_known or any(known.version or known.settled for known in self._known())
+        if is_known or self._backend.epoch(self.session):
+            return None
+        try:
+            made = self._made(None, decide)
+        except ConflictError:
+            return None
+        return (0, None, made) if isinstance(made, Draft) else None
 
     def _drafted(
         self, epoch: int, decide: Callable[[Head | None], Decision]
@@ -268,23 +251,32 @@ class Log(LogHistory):
             )
         return draft(head, change, written, genesis, log=log, upto=self.settled)
 
-    def _append(self, made: Draft) -> None:
+    def _append(self, made: Draft) -> Version:
         """Append the draft and move the head on, or forget the head when the outcome is unclear."""
-        position = made.head.entry.header.position
+        noted: list[tuple[Head, Version]] = []
         try:
             if self._head is not None and not self.settled:
                 self._settle(self._head)
-            self._backend.append(self.session, position, made.frame)
+            self._backend.append(
+                self.session, made.position, made.frame, partial(self._note, made, noted)
+            )
         except BaseException:
             self._forget()
             raise
+        head, version = noted[0]
         if self._backend.durable:
-            self.settled = made.head.end
-        self._move_to(made.head)
+            self.settled = head.end
+        self._move_to(head)
         self._is_alone = True
+        return version
+
+    def _note(self, made: Draft, noted: list[tuple[Head, Version]]) -> None:
+        """Note how states are about to be stored, and the head and the version there will be."""
         for part, item in made.written.items():
-            self._states.writers[part].stored(item, made.head.parts[part])
+            self._states.writers[part].stored(item, made.parts[part])
             self._states.forget(part)
+        head = made.head()
+        noted.append((head, self._seen(head.entry, head.parts)))
 
     def _refreshed_to_write(self, size: int) -> Head | None:
         """Return the head while the log's lock is held, cutting a torn tail off first."""

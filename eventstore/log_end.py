@@ -230,4 +230,4 @@ class LogEnd:
     def _head_at(self, entry: Entry) -> Head:
         """Return the head that an entry is."""
         genesis = self._parts.genesis(entry)
-        return Head(entry, genesis, self._parts.of(entry, genesis))
+        return Head(entry, genesis, self._parts.of(entry, genesis), entry.stop)

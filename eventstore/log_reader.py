@@ -54,15 +54,17 @@ class LogReader(LogEnd):
 
     def version_of(self, entry: Entry) -> Version:
         """Return what people see of an entry."""
-        commit = entry.commit
-        changed = commit.parts
         try:
-            parts = {
-                name: PartVersion(row.address, row.size, name in changed)
-                for name, row in self.parts_of(entry).items()
-            }
+            return self._seen(entry, self.parts_of(entry))
         except CorruptError as error:
-            raise named(error, self.session, commit.seq) from error
+            raise named(error, self.session, entry.commit.seq) from error
+
+    def _seen(self, entry: Entry, rows: Mapping[str, PartEntry]) -> Version:
+        """Return what people see of an entry with the parts in *rows*."""
+        commit = entry.commit
+        parts = {}
+        for name, row in rows.items():
+            parts[name] = PartVersion(row.address, row.size, name in commit.parts)
         return Version(
             session=self.session,
             version=commit.seq,

@@ -49,6 +49,9 @@ class Steady:
 
     def meet(self) -> int:
         """Recognise the log that is there now, and return its epoch."""
+        epoch = self._backend.epoch(self._session)
+        if epoch and epoch == self._epoch:
+            return epoch
         while True:
             epoch = self._opened()
             if epoch == self._epoch:

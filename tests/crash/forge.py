@@ -37,7 +37,7 @@ def sound_log(*states: bytes, **parts: bytes) -> list[bytes]:
         made = draft(head, change, written, Genesis(SALT, "a"), log=LOG_ID, upto=position)
         frames.append(made.frame)
         position += len(made.frame)
-        head = made.head
+        head = made.head()
     return frames
 
 

@@ -35,7 +35,7 @@ def example() -> str:
         ("BLAKE3 of the frame", made.frame[body_end : body_end + 32]),
         ("size and end mark", made.frame[body_end + 32 :]),
     ]
-    commit = made.head.entry.commit
+    commit = made.commit
     lines, offset = [f"commit: {commit.encoded.decode()}", f"its id: {commit.id}"], 0
     for title, piece in pieces:
         lines.append(f"\n{title}")

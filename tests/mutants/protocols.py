@@ -107,8 +107,7 @@ def _commit_on_old_head(self: Log, decide: Any) -> Any:
         if not isinstance(made, Draft):
             return made
         with self._backend.writing(self.session):
-            self._append(made)
-        return self.version_of(made.head.entry)
+            return self._append(made)
 
 
 def _refreshed_unsettled(self: Log, size: int) -> Any:

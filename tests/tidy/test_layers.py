@@ -73,6 +73,7 @@ FLOORS = {
     "log_end": 3.25,
     "log_reader": 3.3,
     "log_history": 3.33,
+    "log_standing": 3.34,
     "log": 3.35,
     "log_walk": 3.38,
     "parcel": 2.5,
