@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 
 from eventstore.commit import Version
 from eventstore.errors import InvalidInputError
+from eventstore.models.record import Record
 from eventstore.views import members
 
 ID_SIZE_MAX = 1024
@@ -26,6 +27,9 @@ class Remarks(TypedDict):
     key: str | None
 
 
+_SILENT: Remarks = {"actor": None, "note": None, "key": None}
+
+
 def check_id(id: Any) -> str:
     """Return *id* if a session may have it, else raise `InvalidInputError`."""
     check_text("id", id, ID_SIZE_MAX)
@@ -36,6 +40,8 @@ def check_id(id: Any) -> str:
 
 def id_of(session: Any, document: Any) -> Any:
     """Return the id of a session, from the document it is stored as or from its attribute."""
+    if isinstance(document, Record) and "id" in document.__dict__:
+        return document.__dict__["id"]  # All members would have to be sorted out for one.
     found = members(document)
     if "id" in found:
         return found["id"]
@@ -69,6 +75,8 @@ def refuse_secrets(document: Any) -> None:
 
 def remarks(actor: str | None, note: str | None, key: str | None) -> Remarks:
     """Return actor, note and key, each checked to be text of a sane size."""
+    if actor is None and note is None and key is None:
+        return _SILENT
     for field, text, size_max in (
         ("actor", actor, _NAME_SIZE_MAX),
         ("note", note, _NOTE_SIZE_MAX),

@@ -9,12 +9,27 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from eventstore.models.moments import nanoseconds_of
+from eventstore.models.oxios_session import Session
 from eventstore.models.oxios_summary import facts_of
 from eventstore.models.record import Record
 
 _SECONDS_MAX = 10**11
 """A larger number of a time is read as milliseconds; as seconds it would be the year 5138."""
 
+_COUNTED = ("messages", "user_messages", "agent_responses")
+_ASKED = frozenset(
+    {
+        "name",
+        "state",
+        "status",
+        "parent_id",
+        "parent_session_id",
+        "total_cost",
+        "created_at",
+        "updated_at",
+        "config",
+    }
+)
 _NS_MAX = 2**63 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -36,6 +51,19 @@ class Summary:
     facts: str = ""
 
 
+def shortened(document: Record) -> Any:
+    """Return what `summary_of` needs of a record, which need not be kept for it then."""
+    if isinstance(document, Session):
+        return document
+    kept = {}
+    for key, value in document.to_object().items():
+        if key in _COUNTED:
+            kept[key] = range(_count(value))
+        elif key in _ASKED:
+            kept[key] = value
+    return kept
+
+
 def summary_of(document: Any) -> Summary:
     """Return what *document* says of itself; a document of an unknown shape says nothing."""
     facts = facts_of(document)
@@ -47,9 +75,7 @@ def summary_of(document: Any) -> Summary:
         parent_id=_text(document.get("parent_id"))
         or _text(document.get("parent_session_id"))
         or _text(nested.get("parent_id")),
-        messages=sum(
-            _count(document.get(key)) for key in ("messages", "user_messages", "agent_responses")
-        ),
+        messages=sum(_count(document.get(key)) for key in _COUNTED),
         cost=_number(document.get("total_cost")),
         created=_time(document.get("created_at")),
         updated=_time(document.get("updated_at")),
@@ -71,7 +97,7 @@ def _text(value: Any) -> str:
 
 def _count(value: Any) -> int:
     """Return the length of a list."""
-    return len(value) if isinstance(value, list | tuple) else 0
+    return len(value) if isinstance(value, list | tuple | range) else 0
 
 
 def _number(value: Any) -> float:

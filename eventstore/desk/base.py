@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -155,7 +156,7 @@ class StoreBase:
 
     def _apply(self, log: Log, decide: Any, summary: Summarise | None = None) -> Version | None:
         """Commit, with the index told before and after."""
-        return self._changed(log, lambda: log.commit(decide), summary)
+        return self._changed(log, partial(log.commit, decide), summary)
 
     def _changed(
         self, log: Log, work: Callable[[], Version | None], summary: Summarise | None = None

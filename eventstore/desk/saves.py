@@ -40,7 +40,7 @@ from eventstore.parts import (
     VERIFICATION_REPORTS,
 )
 from eventstore.state import check_bytes, dumped, plain
-from eventstore.views import summary_of
+from eventstore.views import shortened, summary_of
 
 
 class Saves(StoreBase):
@@ -69,15 +69,18 @@ class Saves(StoreBase):
         Raises `InvalidInputError`, `ConflictError`, `DurabilityError`.
         """
         document = self._document(session)
-        values: dict[str, Any] = {
-            ARTIFACTS: artifacts,
-            TRACE_EVENTS: trace_events,
-            RUN_RECORDS: run_records,
-            VERIFICATION_REPORTS: verification_reports,
-        }
         contents = {SESSION: self._content(SESSION, document)}
-        given = {name: value for name, value in values.items() if value is not None}
-        contents |= self._contents(given | own_parts(parts, taken={SESSION, *given}))
+        given: dict[str, Any] = {}
+        for name, value in (
+            (ARTIFACTS, artifacts),
+            (TRACE_EVENTS, trace_events),
+            (RUN_RECORDS, run_records),
+            (VERIFICATION_REPORTS, verification_reports),
+        ):
+            if value is not None:
+                given[name] = value
+        if given or parts is not None:
+            contents |= self._contents(given | own_parts(parts, taken={SESSION, *given}))
         return self._commit(
             check_id(id_of(session, document) if id is None else id),
             contents,
@@ -190,9 +193,9 @@ class Saves(StoreBase):
         summary: Summarise | None,
     ) -> Version:
         """Commit contents as one version."""
-        wanted = version_number(expected, id)
+        wanted = None if expected is None else version_number(expected, id)
         change = Change("save", time.time_ns(), contents, **notes)
-        log = self._log(id)
+        log = self._open_catalog().log(id)
         version = self._apply(log, log.saving(change, wanted), summary)
         assert version is not None, "a save always has a version"
         return version
@@ -201,7 +204,7 @@ class Saves(StoreBase):
 def _summarise(document: Any) -> Summarise:
     """Return what summarises a document as it is now."""
     if isinstance(document, Record):
-        return partial(summary_of, document)
+        return partial(summary_of, shortened(document))
     summary = summary_of(document)
     return lambda: summary
 

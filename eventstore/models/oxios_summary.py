@@ -58,7 +58,8 @@ def _session_of(document: Any) -> Session | None:
     """Return a document as a session, if all of it can be read as one."""
     if isinstance(document, Session):
         return document
-    if not isinstance(document, Mapping) or not document.keys() >= _MARKS:
+    is_object = not isinstance(document, Record) and isinstance(document, Mapping)
+    if not is_object or not document.keys() >= _MARKS:
         return None
     try:
         return Session.model_validate(document)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import threading
+import weakref
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +14,15 @@ from typing import Any
 
 import pytest
 
-from eventstore import EventStore, InvalidInputError, Page, SessionData, Version
+from eventstore import (
+    CorruptError,
+    EventStore,
+    InvalidInputError,
+    Message,
+    Page,
+    SessionData,
+    Version,
+)
 
 ORDERS = ("updated_at", "created_at", "saved_at", "id", "name")
 
@@ -302,6 +312,37 @@ def test_the_newest_of_two_saves_is_listed_whoever_tells_first(
     assert (info.version, info.parent_id) == (3, "two")
 
 
+@pytest.mark.parametrize("expected", [None, 2])
+@pytest.mark.parametrize("state", [{"id": "a", "n": 2}, {"id": "a", "n": 3}])
+def test_a_save_that_the_index_takes_for_a_first_is_none(
+    tmp_path: Path, expected: int | None, state: dict[str, Any]
+) -> None:
+    """Without the index a log that is there is taken for a new one, until it is opened."""
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        store.save({"id": "a", "n": 1})
+        store.save({"id": "a", "n": 2})
+    for path in (tmp_path / "store").glob("index.db*"):
+        path.unlink()
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        version = store.save(state, expected=expected)
+        assert version.version == state["n"]
+        numbers = list(range(1, state["n"] + 1))
+        assert [store.load("a", at=number)["n"] for number in numbers] == numbers
+        assert store.verify(deep=True).is_sound
+
+
+def test_no_log_is_begun_where_one_is_missing(tmp_path: Path) -> None:
+    """A session whose log is gone is damaged, as the index remembers, and not begun anew."""
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        store.save({"id": "a"})
+    (log,) = (tmp_path / "store" / "logs").rglob("*.log")
+    log.unlink()
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        with pytest.raises(CorruptError):
+            store.save({"id": "a", "n": 1})
+        assert not log.exists()
+
+
 @pytest.mark.parametrize("harm", ["remove", "truncate", "garbage", "foreign", "directory"])
 def test_the_index_can_be_lost_at_any_time(tmp_path: Path, harm: str) -> None:
     """Without its index a store loads and saves, and lists the same as before."""
@@ -375,3 +416,16 @@ def test_lists_are_ordered_to_the_nanosecond(plain: EventStore) -> None:
     for id, fraction in (("b", "000000002"), ("c", "000000001"), ("a", "000000003")):
         plain.save({"id": id, "updated_at": f"2026-01-01T00:00:00.{fraction}Z"})
     assert [info.id for info in plain.sessions(limit=3)] == ["a", "b", "c"]
+
+
+def test_a_store_does_not_keep_what_it_was_given(tmp_path: Path) -> None:
+    """For its lists the store needs a few words of a session, not the session."""
+    with EventStore.open(tmp_path / "store", cache_size=0) as store:
+        session = SessionData(id="s", messages=(Message.user("hello"),), total_cost=1.5)
+        gone = weakref.ref(session.messages[0])
+        store.save(session)
+        del session
+        gc.collect()
+        assert gone() is None
+        (info,) = store.sessions()
+        assert (info.messages, info.cost, info.name) == (1, 1.5, "")
