@@ -127,16 +127,21 @@ def _of_length(context: Context) -> Iterator[Figure]:
     with context.scratch("length") as folder, context.only(OURS).opened(folder) as (store,):
         short = _short_turns()
         for turn in MadeSession("long", long).turns():
+            # Making the long turn empties the caches, which whoever comes first has to fill again.
+            is_counted, is_second = turn.number >= first, turn.number % 2 == 1
+            if is_counted and is_second:
+                short_times[turn.number] = _timed_short(store, short)
             start = time.perf_counter_ns()
             store.save(turn)
-            if turn.number >= first:
+            if is_counted:
                 long_times[turn.number] = time.perf_counter_ns() - start
+            if is_counted and not is_second:
                 short_times[turn.number] = _timed_short(store, short)
     yield at_most(
         f"save at {long} turns / at {_SHORT} turns",
         1.3,
         ratio(long_times, short_times),
-        f"short: turns {_SHORT // 2 + 1} to {_SHORT} of sessions in the same store",
+        f"short: turns {_SHORT // 2 + 1} to {_SHORT} of sessions in the same store; taking turns",
     )
 
 

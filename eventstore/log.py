@@ -10,7 +10,7 @@ from functools import partial
 from eventstore.backend import Rewriting
 from eventstore.commit import Version
 from eventstore.draft import Change, Draft, Head, draft
-from eventstore.errors import ConflictError, CorruptError, UnsupportedError
+from eventstore.errors import ConflictError, CorruptError, EventStoreError, UnsupportedError
 from eventstore.image import CHANGEABLE, Leaf
 from eventstore.log_standing import LogStanding
 from eventstore.part_writer import PartWriter, Written
@@ -172,9 +172,10 @@ class Log(LogStanding):
         if is_known or self._backend.epoch(self.session):
             return None
         try:
-            made = self._made(None, decide)
-        except ConflictError:
-            return None
+            decision = decide(None)
+        except EventStoreError:
+            return None  # There may be a head that is right for it.
+        made = self._made(None, lambda _: decision) if isinstance(decision, Change) else None
         return (0, None, made) if isinstance(made, Draft) else None
 
     def _drafted(

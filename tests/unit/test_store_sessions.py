@@ -7,7 +7,7 @@ import gc
 import json
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -329,6 +329,31 @@ def test_a_save_that_the_index_takes_for_a_first_is_none(
         numbers = list(range(1, state["n"] + 1))
         assert [store.load("a", at=number)["n"] for number in numbers] == numbers
         assert store.verify(deep=True).is_sound
+
+
+@pytest.mark.parametrize(
+    ("work", "kind"),
+    [
+        (lambda store: store.undelete("a"), "undelete"),
+        (lambda store: store.restore("a", at=1), "restore"),
+        (lambda store: store.append_messages("b", [Message.user("more")]), "save"),
+        (lambda store: store.delete("b"), "delete"),
+        (lambda store: store.fork("b", "c"), "note"),
+    ],
+)
+def test_what_needs_a_session_finds_it_without_the_index(
+    tmp_path: Path, work: Callable[[EventStore], Any], kind: str
+) -> None:
+    """What is taken for a new session at first is not refused for being none."""
+    with EventStore.open(tmp_path / "store") as store:
+        for name in "ab":
+            store.save(SessionData(id=name))
+        store.delete("a")
+    for path in (tmp_path / "store").glob("index.db*"):
+        path.unlink()
+    with EventStore.open(tmp_path / "store") as store:
+        work(store)
+        assert kind in [v.kind for name in "ab" for v in store.history(name)]
 
 
 def test_no_log_is_begun_where_one_is_missing(tmp_path: Path) -> None:
