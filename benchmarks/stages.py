@@ -38,6 +38,7 @@ STAGES = {
     "hash": (
         "hashing:Hashing.__init__",
         "hashing:Hashing.advance",
+        "hashing:Hashing.keep_up",
         "hashing:Hashing.address",
         "address:address_of",
         "address:digest_of",
@@ -56,6 +57,7 @@ STAGES = {
     ),
     "write": ("fs:OsFileSystem.write_at",),
     "sync": (
+        "fs:OsFileSystem.write_back",
         "fs:OsFileSystem.sync_data",
         "fs:OsFileSystem.sync_all",
         "fs:OsFileSystem.sync_directory",
@@ -65,6 +67,7 @@ STAGES = {
         "index:Index.tell",
         "index:Index.evidence",
         "catalog:Catalog.account",
+        "views:shortened",
         "views:summary_of",
     ),
 }
