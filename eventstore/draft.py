@@ -10,7 +10,7 @@ from eventstore.address import commitment_to
 from eventstore.commit import COMMIT_SIZE_MAX, Commit, Commitment
 from eventstore.content import Content
 from eventstore.errors import InvalidInputError
-from eventstore.frame import Header, encode_frame
+from eventstore.frame import FRAME_SIZE_MIN, Header, encode_frame
 from eventstore.log_frames import Entry
 from eventstore.packed import pack
 from eventstore.part_writer import Written
@@ -23,7 +23,6 @@ from eventstore.payload import (
 )
 
 _NONE: Mapping[str, PartEntry] = MappingProxyType({})
-_NO_REMARKS = (None, None, None, None)
 
 
 class Head(NamedTuple):
@@ -137,10 +136,7 @@ def draft(
         key=change.key,
         ref=change.ref,
     )
-    remarks = (change.actor, change.note, change.key, change.ref)
-    if (
-        remarks != _NO_REMARKS and len(commit.encoded) > COMMIT_SIZE_MAX
-    ):  # Parts alone never fill it.
+    if len(commit.encoded) > COMMIT_SIZE_MAX:
         raise InvalidInputError(
             f"a commit takes at most {COMMIT_SIZE_MAX} bytes, this takes {len(commit.encoded)}",
             field="note",
@@ -171,6 +167,7 @@ def framed(
     packed = pack(commit)
     frame = encode_frame(packed, table, body, seq=commit.seq, position=position, durable_upto=upto)
     sizes = (len(packed), len(table), len(body))
+    assert FRAME_SIZE_MIN + sum(sizes) == len(frame), "the frame is as planned"
     return Draft(frame, position, upto, sizes, commit, genesis, rows, parts, written)
 
 
