@@ -59,8 +59,7 @@ class Content:
 
     def _checked(self, root: Node) -> Node:
         """Return *root* unless its text is too long."""
-        if root.size > self._size_max:
-            check_size(root.size, self._part, self._size_max)
+        check_size(root.size, self._part, self._size_max)
         return root
 
     def _dump(self, value: Any, level: int) -> tuple[bytes, bool]:

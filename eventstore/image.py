@@ -98,7 +98,7 @@ def build(value: Any, dump: Dump, level: int = 0) -> Node:
             heads = [head_of(key, dump) for key in members]
             children = [build(item, dump, level + 1) for item in members.values()]
             return Branch(heads, children, CHANGEABLE, list(members))
-        if isinstance(value, list | tuple) and is_list_of_records(value):
+        if is_list_of_records(value):
             children = [build(item, dump, level + 1) for item in value]
             return Branch(None, children, run_of(value, children))
     text, is_frozen = dump(value, level)

@@ -49,24 +49,16 @@ class Steady:
 
     def meet(self) -> int:
         """Recognise the log that is there now, and return its epoch."""
-        epoch = self._backend.epoch(self._session)
-        if epoch and epoch == self._epoch:
-            return epoch
         while True:
-            epoch = self._opened()
+            epoch = self._backend.epoch(self._session)
+            if not epoch and self._backend.size(self._session) is not None:
+                epoch = self._backend.epoch(self._session)  # Asking for the size opened it.
             if epoch == self._epoch:
                 return epoch
             self._recognise()
             # What was recognised may have been replaced since.
             if self._backend.epoch(self._session) == epoch:
                 self._epoch = epoch
-
-    def _opened(self) -> int:
-        """Return the epoch of the log once it is open, 0 if there is none."""
-        epoch = self._backend.epoch(self._session)
-        if not epoch and self._backend.size(self._session) is not None:
-            epoch = self._backend.epoch(self._session)
-        return epoch
 
 
 def steadily(
