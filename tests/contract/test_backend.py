@@ -133,6 +133,19 @@ class Told(OsFileSystem):
         return super().status_at(path)
 
 
+def test_a_turn_tells_the_end_from_the_space_behind_it(tmp_path: Path) -> None:
+    """Space that another process zeroed behind the log is no part of what a writer is told."""
+    one, two = FileBackend(tmp_path / "store"), FileBackend(tmp_path / "store")
+    put(two, "a", b"x")
+    put(one, "a", b"one", b"two", b"three")
+    (log,) = (tmp_path / "store" / "logs").rglob("*.log")
+    assert log.stat().st_size > 12
+    with two.writing("a") as size:
+        assert size == 12
+    one.close()
+    two.close()
+
+
 def test_the_medium_writes_while_something_else_is_done(tmp_path: Path) -> None:
     """What is to be done meanwhile comes between the write and the sync."""
     fs = Told()

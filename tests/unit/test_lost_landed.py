@@ -181,6 +181,30 @@ def test_a_new_log_whose_name_may_not_be_durable(
     check(store, [version], [session(0)])
 
 
+def test_what_was_noted_before_a_failed_sync_is_forgotten(
+    tmp_path: Path, faulty: tuple[EventStore, FaultyFileSystem]
+) -> None:
+    """Where the medium lost a frame and another stands in its place, nothing builds on the lost."""
+    store, fs = faulty
+    for number in range(3):
+        store.save(session(number))
+    (log,) = (tmp_path / "store" / "logs").rglob("*.log")
+    before = log.read_bytes()
+    fs.fates["sync_data"] = "lost"
+    with pytest.raises(DurabilityError):
+        store.save(session(3))
+    fs.fates.clear()
+    log.write_bytes(before)
+    longer = session(4).model_copy(update={"model_name": "of another length"})
+    with EventStore.open(tmp_path / "store") as other:
+        other.save(longer)
+    assert store.load("s") == longer
+    assert store.save(session(5)).version == 5
+    assert store.load("s") == session(5)
+    with EventStore.open(tmp_path / "store") as other:
+        assert [other.load("s", at=at) for at in (4, 5)] == [longer, session(5)]
+
+
 @pytest.mark.parametrize("name", ["sync_data", "sync_directory", "write_at"])
 def test_what_is_not_durable_is_not_shown(
     faulty: tuple[EventStore, FaultyFileSystem], name: str
