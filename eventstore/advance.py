@@ -166,11 +166,11 @@ class Advance:
         The old tuple of a long list is kept while few elements stand behind it: letting go of it
         takes a look at every element, which may cost more than all the rest.
         """
-        children, source, size = old.children, old.source, old.size
+        children, run, size = old.children, old.run, old.size
         self.out.copy(at, at + size - 1)
         fresh = values[len(children) :]
-        behind = len(values) - len(source)
-        are_few = behind <= min(_BEHIND_MAX, len(source) // _BEHIND_SHARE)
+        behind = len(values) - len(run)
+        are_few = behind <= min(_BEHIND_MAX, len(run) // _BEHIND_SHARE)
         for value in fresh:
             node = build(value, self._dump, level + 1)
             self.out.insert(b",", *node.texts())
@@ -178,9 +178,11 @@ class Advance:
             old.size += node.size + 1
             are_few = are_few and node.source is value
         self.out.copy(at + size - 1, at + size)
-        if not are_few:
+        if are_few:
+            old.source = run if behind == 0 else CHANGEABLE
+        else:
             added = children[len(values) - len(fresh) :]
-            old.source = values if run_of(fresh, added) is fresh else CHANGEABLE
+            old.run = old.source = values if run_of(fresh, added) is fresh else CHANGEABLE
         return old
 
     def _matched(self, old: Branch, at: int, values: Any, level: int) -> Node:
@@ -275,8 +277,8 @@ class _Places:
 
     def _source(self, place: int) -> Any:
         """Return the frozen value that an element was made of, if it was."""
-        source = self._old.source
-        if source is not CHANGEABLE and place < len(source):
-            return source[place]
+        run = self._old.run
+        if run is not CHANGEABLE and place < len(run):
+            return run[place]
         child = self._old.children[place]
         return child.source if isinstance(child, Leaf) else CHANGEABLE

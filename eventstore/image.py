@@ -45,25 +45,25 @@ class Leaf:
 class Branch:
     """An object or a list; `heads` are an object's `"key":` texts, None for a list.
 
-    `source` is a tuple of records that the first children were made from, one each, or
-    `CHANGEABLE`; children behind those are leaves that have sources of their own. `keys` are those
-    of `heads`, where they are known.
+    `run` is a tuple of frozen records that the first children of a list were made from, one each,
+    or `CHANGEABLE`; children behind those are leaves that have sources of their own. `source` is
+    that tuple if there are none behind. `keys` are those of `heads`, where they are known.
     """
 
-    __slots__ = ("children", "heads", "keys", "size", "source")
+    __slots__ = ("children", "heads", "keys", "run", "size", "source")
 
     def __init__(
         self,
         heads: list[bytes] | None,
         children: list[Node],
-        source: Any,
+        run: Any,
         keys: list[str] | None = None,
     ) -> None:
-        """Hold the children."""
+        """Hold the children, all of which *run* was made of where it is a tuple."""
         self.heads = heads
         self.keys = keys
         self.children = children
-        self.source = source
+        self.run = self.source = run
         named = 0 if heads is None else sum(map(len, heads))
         self.size: int = 2 + named + sum(c.size for c in children) + max(0, len(children) - 1)
 
@@ -162,10 +162,10 @@ def _has_list(value: Any) -> bool:
 
 def continues(values: tuple[Any, ...], old: Branch) -> bool:
     """Whether a run of records begins with the very same objects that a list was made from."""
-    source, children = old.source, old.children
-    if source is CHANGEABLE or len(values) < len(children) or not begins_with(values, source):
+    run, children = old.run, old.children
+    if run is CHANGEABLE or len(values) < len(children) or not begins_with(values, run):
         return False
-    for index in range(len(source), len(children)):
+    for index in range(len(run), len(children)):
         if children[index].source is not values[index]:
             return False
     return True

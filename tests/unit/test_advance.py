@@ -201,23 +201,47 @@ def test_long_lists_follow_every_edit_behind_what_was_kept_of_them(seed: int) ->
         assert inserted < 400
 
 
+@pytest.mark.parametrize("size", [3, 40, 400])
+@pytest.mark.parametrize("seed", range(20))
+def test_an_earlier_state_comes_again_as_the_very_same_objects(size: int, seed: int) -> None:
+    """A program that goes back to what it held before saves the tuples that it saved before."""
+    noise = random.Random(seed)
+    messages = tuple(Message.user(f"message {n}") for n in range(size))
+    session = SessionData(id="s", messages=messages, created_at=1, updated_at=1)
+    held = [session]
+    follower = Follower(session)
+    for number in range(60):
+        way = noise.choice(["append", "append", "back", "first", "drop", "same"])
+        if way == "append":
+            more = [Message.user(f"{number} {n}") for n in range(noise.randint(1, 3))]
+            session = session.model_copy(update={"messages": (*session.messages, *more)})
+        elif way == "back":
+            session = noise.choice(held[-6:])
+        elif way == "first":
+            session = held[0]
+        elif way == "drop":
+            session = session.model_copy(update={"messages": session.messages[:-1]})
+        held.append(session)
+        follower.step(session)
+
+
 def test_a_long_list_is_not_let_go_of_at_every_save() -> None:
     """The tuple of a long list is kept while few elements stand behind it, that of a short not."""
     messages = tuple(Message.user(f"message {n}") for n in range(320))
     follower = Follower(messages)
     assert isinstance(follower.root, Branch)
-    kept = follower.root.source
+    kept = follower.root.run
     for _ in range(10):
         messages += (Message.user("more"),)
         follower.step(messages)
-        assert follower.root.source is kept
+        assert follower.root.run is kept
     messages += (Message.user("one too many"),)
     follower.step(messages)
-    assert follower.root.source is messages
+    assert follower.root.run is messages
     short = Follower(messages[:3])
     short.step(messages[:4])
     assert isinstance(short.root, Branch)
-    assert short.root.source == messages[:4]
+    assert short.root.run == messages[:4]
 
 
 def test_one_more_event_in_the_last_of_many_runs_costs_one_event() -> None:
