@@ -19,12 +19,14 @@ from benchmarks.peers import (
     FILE_DICT,
     FLOOR,
     FLOOR_ZEROED,
+    NEW_FILES,
+    NEW_FILES_AND_MEMORY,
     OURS,
     OURS_DICT,
     OURS_GROUP,
 )
 from benchmarks.quartiles import Times, ratio, rounded, shown
-from benchmarks.rounds import some_versions
+from benchmarks.rounds import save_in_rounds, some_versions
 from benchmarks.turns import MadeSession, Turn
 from benchmarks.workloads import listing, many
 from benchmarks.workloads.real import import_size
@@ -67,11 +69,33 @@ def absent(figure: str, target: str, reason: str) -> Figure:
 def run(context: Context) -> dict[str, Any]:
     """Measure every figure, and say each as soon as it is known."""
     found = []
-    for measure in (_of_one_session, _of_length, _of_the_corpus, _of_many, _of_lists, _of_memory):
+    measures = (
+        _beside_the_floor,
+        _of_one_session,
+        _of_length,
+        _of_the_corpus,
+        _of_many,
+        _of_lists,
+        _of_memory,
+    )
+    for measure in measures:
         for figure in measure(context):
             found.append(asdict(figure))
             context.say(_line_of(found[-1]))
     return {"figures": found}
+
+
+def _beside_the_floor(context: Context) -> Iterator[Figure]:
+    """Measure saves of one session while nothing but the floor takes turns with them."""
+    count = context.sizes.grown
+    turns = MadeSession("bench", count).turns()
+    with context.scratch("floor") as folder, context.only(OURS, FLOOR).opened(folder) as peers:
+        times = save_in_rounds(context, peers, turns)
+    late = {
+        name: {at: own[at] for at in own if at >= count - count // 5} for name, own in times.items()
+    }
+    figure = f"save of models at {count} turns / floor, the two alone"
+    yield at_most(figure, 1.3, ratio(late[OURS], late[FLOOR]), "the last fifth of the saves")
 
 
 def _of_one_session(context: Context) -> Iterator[Figure]:
@@ -81,9 +105,11 @@ def _of_one_session(context: Context) -> Iterator[Figure]:
     grown = grow(context.only(*peers), turns)
     saves = grown.tail
     at = f"at {turns} turns"
-    yield at_most(f"save of models {at} / floor", 1.3, ratio(saves[OURS], saves[FLOOR]))
+    others = f"beside {len(peers) - 2} more"
+    floor = ratio(saves[OURS], saves[FLOOR])
+    yield at_most(f"save of models {at} / floor, {others}", 1.3, floor)
     zeroed = ratio(saves[OURS], saves[FLOOR_ZEROED])
-    yield told(f"save of models {at} / floor over zeros", zeroed)
+    yield told(f"save of models {at} / floor over zeros, {others}", zeroed)
     yield at_most(
         f"save of a dict {at} / file store, dict", 1.0, ratio(saves[OURS_DICT], saves[FILE_DICT])
     )
@@ -182,7 +208,8 @@ def _of_the_corpus(context: Context) -> Iterator[Figure]:
 def _of_many(context: Context) -> Iterator[Figure]:
     """Measure saves of new sessions by several threads."""
     threads = max(context.sizes.threads)
-    times, _ = many.measure(context.only(OURS, OURS_GROUP, FILE), threads)
+    peers = (OURS, OURS_GROUP, FILE, NEW_FILES, NEW_FILES_AND_MEMORY)
+    times, _ = many.measure(context.only(*peers), threads)
     title = f"many, {threads} threads, saves a second / file store"
     # Blocks are of one size, so the times upside down are the rates.
     yield at_least(f'{title}, durability="sync"', 0.7, ratio(times[FILE], times[OURS]))
@@ -191,6 +218,10 @@ def _of_many(context: Context) -> Iterator[Figure]:
         yield at_least(group, 1.0, ratio(times[FILE], times[OURS_GROUP]))
     else:
         yield absent(group, ">= 1.0", context.missing[OURS_GROUP])
+    bare = ratio(times[FILE], times[NEW_FILES])
+    yield told(f"{title}, the system calls of ours alone", bare)
+    computed = ratio(times[FILE], times[NEW_FILES_AND_MEMORY])
+    yield told(f"{title}, those and a save in memory", computed)
 
 
 def _of_lists(context: Context) -> Iterator[Figure]:

@@ -13,6 +13,7 @@ from benchmarks.peer import MissingError, Peer
 OURS, OURS_DICT, OURS_GROUP = "eventstore", "eventstore-dict", "eventstore-group"
 FILE, FILE_DICT = "file", "file-dict"
 FLOOR, FLOOR_ZEROED = "floor", "floor-zeroed"
+NEW_FILES, NEW_FILES_AND_MEMORY = "new-files", "new-files-and-memory"
 
 PLACES = {
     OURS: "benchmarks.peers.ours:Ours",
@@ -20,6 +21,8 @@ PLACES = {
     OURS_GROUP: "benchmarks.peers.ours:OursGroup",
     FLOOR: "benchmarks.peers.floor:Floor",
     FLOOR_ZEROED: "benchmarks.peers.floor:ZeroedFloor",
+    NEW_FILES: "benchmarks.peers.new_files:NewFiles",
+    NEW_FILES_AND_MEMORY: "benchmarks.peers.new_files:NewFilesAndMemory",
     FILE: "benchmarks.peers.file_store:FileStore",
     FILE_DICT: "benchmarks.peers.file_store:FileStoreDict",
     "file-versions": "benchmarks.peers.file_store:FileVersions",
