@@ -6,13 +6,15 @@ A line says what `eventstore replay --json` prints of the event.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from eventstore.errors import CorruptError
+from eventstore.commit import Version
 from eventstore.events import Event
-from eventstore.interchange.chosen import Wanted, readable
+from eventstore.interchange.chosen import Wanted
 from eventstore.interchange.exports import Export, ExportOptions
-from eventstore.interchange.outfile import Target, name_of, writing
+from eventstore.interchange.line_export import export_lines
+from eventstore.interchange.outfile import Target
 from eventstore.interchange.report import ExportReport
 from eventstore.interchange.sink import Progress
 from eventstore.patch import pointer
@@ -22,28 +24,14 @@ from eventstore.store import EventStore
 def export_events(
     store: EventStore, wanted: Wanted, target: Target, *, progress: Progress | None = None
 ) -> ExportReport:
-    """Write all that happened in sessions, from the first version to the one that is wanted.
+    """Write all that happened in sessions; see `export_lines`."""
 
-    Deleted sessions are written if they are named. Of one that is damaged, what happened before the
-    damage is written, and it is reported. *progress* counts versions.
-    """
-    report = ExportReport(name_of(target), files=1)
-    ends = readable(store, wanted, report)
-    done, total = 0, sum(end.version for end in ends.values())
-    with writing(target) as file:
-        for id, end in ends.items():
-            try:
-                for event in store.replay(id, None, end.version):
-                    line = event_line(event)
-                    file.write(line)
-                    report.size += len(line)
-                    if progress is not None:
-                        progress(id, done + event.version, total)
-                report.sessions.append(id)
-            except CorruptError as error:
-                report.problem(id, error)
-            done += end.version
-    return report
+    def lines_of(id: str, end: Version, _: ExportReport) -> Iterator[tuple[int, bytes]]:
+        """Yield a line for each event."""
+        for event in store.replay(id, None, end.version):
+            yield event.version, event_line(event)
+
+    return export_lines(store, wanted, target, lines_of, progress=progress)
 
 
 def event_line(event: Event) -> bytes:

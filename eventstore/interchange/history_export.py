@@ -9,13 +9,15 @@ for byte:
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from eventstore.at import At
 from eventstore.commit import SESSION, Version
-from eventstore.errors import CorruptError, ErasedError, InvalidInputError
-from eventstore.interchange.chosen import Wanted, chosen, readable, version_of
+from eventstore.errors import ErasedError, InvalidInputError
+from eventstore.interchange.chosen import Wanted, chosen, version_of
 from eventstore.interchange.exports import Export, ExportOptions
 from eventstore.interchange.history_format import MARK, VERSION
+from eventstore.interchange.line_export import export_lines
 from eventstore.interchange.outfile import Target, name_of, writing
 from eventstore.interchange.report import ExportReport, Remark
 from eventstore.interchange.sink import Progress
@@ -38,28 +40,14 @@ def export_json(
 def export_history(
     store: EventStore, wanted: Wanted, target: Target, *, progress: Progress | None = None
 ) -> ExportReport:
-    """Write all versions of sessions, the oldest first; or up to the version that is wanted.
+    """Write all versions of sessions, the oldest first; see `export_lines`."""
 
-    Deleted sessions are written if they are named. Of one that is damaged, the versions before the
-    damage are written, and it is reported. *progress* counts versions.
-    """
-    report = ExportReport(name_of(target), files=1)
-    ends = readable(store, wanted, report)
-    done, total = 0, sum(end.version for end in ends.values())
-    with writing(target) as file:
-        for id, end in ends.items():
-            try:
-                for number in range(1, end.version + 1):
-                    line = _line(store, version_of(store, id, number), report)
-                    file.write(line)
-                    report.size += len(line)
-                    if progress is not None:
-                        progress(id, done + number, total)
-                report.sessions.append(id)
-            except CorruptError as error:
-                report.problem(id, error)
-            done += end.version
-    return report
+    def lines_of(id: str, end: Version, report: ExportReport) -> Iterator[tuple[int, bytes]]:
+        """Yield a line for each version."""
+        for number in range(1, end.version + 1):
+            yield number, _line(store, version_of(store, id, number), report)
+
+    return export_lines(store, wanted, target, lines_of, progress=progress)
 
 
 def _line(store: EventStore, version: Version, report: ExportReport) -> bytes:
