@@ -8,6 +8,7 @@ identity; whatever can be changed in place is serialised again and compared by i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter, is_
 from typing import Any
 
 from eventstore.json_rules import is_frozen
@@ -21,6 +22,7 @@ _FEW = 8
 _HEADS_MAX = 4096
 
 _heads: dict[str, bytes] = {}
+_source_of = attrgetter("source")
 
 Dump = Callable[[Any, int], tuple[bytes, bool]]
 """Returns the JSON text of a value that stands so many levels deep, and if it cannot change."""
@@ -165,10 +167,8 @@ def continues(values: tuple[Any, ...], old: Branch) -> bool:
     run, children = old.run, old.children
     if run is CHANGEABLE or len(values) < len(children) or not begins_with(values, run):
         return False
-    for index in range(len(run), len(children)):
-        if children[index].source is not values[index]:
-            return False
-    return True
+    behind = len(run)
+    return all(map(is_, map(_source_of, children[behind:]), values[behind:]))
 
 
 def begins_with(new: tuple[Any, ...], old: tuple[Any, ...]) -> bool:
