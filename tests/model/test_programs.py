@@ -101,6 +101,14 @@ class Program(RuleBasedStateMachine):
             self.now[id] = self.held[id][-min(ago, len(self.held[id]))]
         self.save(id, store)
 
+    @rule(id=ID, ago=st.integers(0, 8), store=STORE, by=st.integers(0, 1))
+    def take_up(self, id: str, ago: int, store: int | None, by: int) -> None:
+        """Load a version and go on with it: equal messages, and none of them the same object."""
+        number = len(self.saved[id]) - ago
+        if number > 0:
+            self.now[id] = self.stores[by].load(id, at=number)
+        self.save(id, store)
+
     @rule(
         id=ID,
         place=PLACE,

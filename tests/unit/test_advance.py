@@ -292,6 +292,19 @@ def test_equal_records_are_not_the_same() -> None:
     assert not begins_with((one, twin, one), (one, one))
     assert not begins_with((one,), (one, one))
     assert not begins_with((one, 5), (one, one))
+    assert not begins_with((twin, one), (one, one))
+
+
+def test_messages_that_were_loaded_are_not_compared_by_value() -> None:
+    """Where all are equal but none is the same, telling so takes no comparison of any two."""
+    session = SessionData(
+        id="s", messages=tuple(map(Message.user, "abcdefgh")), created_at=1, updated_at=1
+    )
+    follower = Follower(session)
+    loaded = SessionData.model_validate_json(session.model_dump_json())
+    before = next(Record.comparisons)
+    assert follower.step(loaded) == 0
+    assert next(Record.comparisons) == before + 1
 
 
 def test_an_element_that_was_there_before_may_come_again() -> None:
