@@ -17,14 +17,13 @@ class Writing:
     held by a generator, so that an interrupt at any point lets go of it.
     """
 
-    __slots__ = ("_files", "_fs", "_held", "_log")
+    __slots__ = ("_held", "_log")
 
     def __init__(self, fs: FileSystem, files: LogFiles, log: str) -> None:
         """Ask for nothing yet."""
-        self._fs = fs
-        self._files = files
         self._log = log
-        self._held = self._hold()
+        # Nothing that it holds leads back to this, so that it ends when this is let go of.
+        self._held = _hold(fs, files, log)
 
     def __enter__(self) -> int:
         """Wait for the right, and return where the log ends."""
@@ -44,37 +43,48 @@ class Writing:
         if isinstance(error, OSError):
             raise refused("use the log", self._log, error) from error
 
-    def _hold(self) -> Generator[int, None, None]:
-        """Yield where the log ends while the right is held."""
-        while True:
-            file = self._files.take(self._log, create=True)
-            assert file is not None, "a created log has a file"
-            try:
-                with file.guard:
-                    self._lock(file)
-                    try:
-                        if file.measure():
-                            self._files.begin_writing(self._log, file)
-                            yield file.end
-                            return
-                    finally:
-                        self._files.end_writing(self._log, file)
-                        self._unlock(file)
-            finally:
-                self._files.give_back(file)
-            # While this waited, another file took the log's name.
-            self._files.lose(self._log, file)
 
-    def _lock(self, file: LogFile) -> None:
-        """Take the lock, saying clearly when the medium has none."""
+def _hold(fs: FileSystem, files: LogFiles, log: str) -> Generator[int, None, None]:
+    """Yield where the log ends while the right is held."""
+    while True:
+        file = files.take(log, create=True)
+        assert file is not None, "a created log has a file"
         try:
-            self._fs.lock(file.fd)
-        except OSError as error:
-            raise refused("lock", self._log, error) from error
+            with file.guard:
+                try:
+                    # Inside, because an interrupt may come when the lock was just taken.
+                    _lock(fs, log, file)
+                    if file.measure():
+                        files.begin_writing(log, file)
+                        yield file.end
+                        return
+                finally:
+                    files.end_writing(log, file)
+                    _unlock(fs, files, log, file)
+        except GeneratorExit:
+            raise
+        except BaseException:
+            # An interrupt may have come between any two steps: closing gives the lock back.
+            files.end_writing(log, file)
+            files.lose(log, file)
+            raise
+        finally:
+            files.give_back(file)
+        # While this waited, another file took the log's name.
+        files.lose(log, file)
 
-    def _unlock(self, file: LogFile) -> None:
-        """Release the lock; where that fails, closing the file releases it."""
-        try:
-            self._fs.unlock(file.fd)
-        except OSError:
-            self._files.drop(self._log, pages=False)
+
+def _lock(fs: FileSystem, log: str, file: LogFile) -> None:
+    """Take the lock, saying clearly when the medium has none."""
+    try:
+        fs.lock(file.fd)
+    except OSError as error:
+        raise refused("lock", log, error) from error
+
+
+def _unlock(fs: FileSystem, files: LogFiles, log: str, file: LogFile) -> None:
+    """Release the lock; where that fails, closing the file releases it."""
+    try:
+        fs.unlock(file.fd)
+    except OSError:
+        files.drop(log, pages=False)
