@@ -10,11 +10,14 @@ from eventstore.backends.founding import FORMAT
 from eventstore.backends.layout import FileLayout
 from eventstore.backends.log_file import LogFile
 from eventstore.backends.log_files import LogFiles, refused
-from eventstore.errors import DurabilityError
+from eventstore.errors import DurabilityError, EventStoreError
 from eventstore.fs import FileSystem
 
 MODES = ("sync", "group", "unsafe_os")
 """How a save becomes durable: by itself, together with others, or when `sync` is called."""
+
+_PATIENCE = 1.0
+"""Seconds after which a saver looks for itself, lest an interrupt kept it from being told."""
 
 
 class LogSyncs:
@@ -28,6 +31,7 @@ class LogSyncs:
         self._files = files
         self.durable = mode != "unsafe_os"
         self._guard = threading.Lock()
+        self._turn = threading.Lock()
         self._later: set[str] = set()
         # Open before anything is written, so that it is told of every error since.
         self._whole = -1
@@ -60,24 +64,50 @@ class LogSyncs:
             raise self._unclear(log, error) from error
 
     def all(self) -> None:
-        """Make durable what was noted for later."""
-        with self._guard:
-            later, self._later = self._later, set()
+        """Make durable what was noted for later, all of it that can be; it stays noted until then.
+
+        Raises the first error, once every log was tried.
+        """
+        # One at a time: who finds nothing left to sync must not return before it is synced.
+        with self._turn:
+            with self._guard:
+                later, self._later = self._later, set()
+            try:
+                self._all_of(later)
+            finally:
+                with self._guard:
+                    self._later |= later
+
+    def _all_of(self, later: set[str]) -> None:
+        """Sync some logs, each taken out of *later* once a try has shown what becomes of it."""
         if len(later) > 1 and self._sync_all is not None:
+            log = min(later)
             try:
                 self._sync_all(self._whole)
             except OSError as error:
-                raise self._unclear(min(later), error) from error
-            return
+                later.clear()
+                raise self._unclear(log, error) from error
+            later.clear()
+        errors = []
         for log in sorted(later):
-            with self._files.held(log) as file:
-                if file is None:
-                    continue
+            try:
+                self._one_of(later, log)
+            except EventStoreError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def _one_of(self, later: set[str], log: str) -> None:
+        """Sync one log, which stays in *later* where it could not be tried."""
+        with self._files.held(log) as file:
+            if file is not None:
                 try:
                     self._sync_one(log, file, entry=True)
                 except OSError as error:
+                    later.discard(log)
                     self._files.drop(log, pages=True)
                     raise self._unclear(log, error) from error
+        later.discard(log)
 
     def _can_share(self) -> bool:
         """Open what the whole file system is synced through; whether that works here."""
@@ -119,24 +149,38 @@ class Group:
     def __init__(self, sync_all: Callable[[int], None]) -> None:
         """Make several durable with *sync_all*, which is given the descriptor of one of them."""
         self._sync_all = sync_all
-        self._changed = threading.Condition()
+        # Taken as itself: an interrupt on the way out of a condition would leave it held.
+        self._guard = threading.RLock()
+        self._changed = threading.Condition(self._guard)
         self._next = Batch()
         self._is_busy = False
 
     def sync(self, fd: int, alone: Callable[[], None]) -> None:
         """Return when what was written before this call is durable; *alone* syncs it by itself."""
-        with self._changed:
-            batch = self._next
-            batch.count += 1
-            while self._is_busy and not batch.is_done:
-                self._changed.wait()
-            if not batch.is_done:
-                # Whoever comes first leads; those who come from now on are of the next batch.
-                self._is_busy, self._next = True, Batch()
-        if batch.is_done:
-            if batch.error is not None:
+        leads = False
+        try:
+            with self._guard:
+                batch = self._next
+                batch.count += 1
+                while self._is_busy and not batch.is_done:
+                    self._changed.wait(_PATIENCE)
+                if not batch.is_done:
+                    # Whoever comes first leads; those who come from now on are of the next batch.
+                    self._next, leads = Batch(), True
+                    self._is_busy = True
+            if leads:
+                self._lead(batch, fd, alone)
+            elif batch.error is not None:
                 raise batch.error
-            return
+        finally:
+            # From the moment it leads, an interrupt must not leave the others waiting.
+            if leads:
+                with self._guard:
+                    batch.is_done, self._is_busy = True, False
+                    self._changed.notify_all()
+
+    def _lead(self, batch: Batch, fd: int, alone: Callable[[], None]) -> None:
+        """Sync for a batch."""
         try:
             if batch.count == 1:
                 alone()
@@ -145,20 +189,14 @@ class Group:
         except OSError as error:
             batch.error = OSError(error.errno, error.strerror)
             raise
-        except BaseException:
-            batch.error = OSError(0, "the sync that was shared did not happen")
-            raise
-        finally:
-            with self._changed:
-                batch.is_done, self._is_busy = True, False
-                self._changed.notify_all()
+        batch.error = None
 
 
 class Batch:
-    """Savers who share one sync."""
+    """Savers who share one sync, which has failed until it is done."""
 
     def __init__(self) -> None:
         """Start with nobody."""
         self.count = 0
         self.is_done = False
-        self.error: OSError | None = None
+        self.error: OSError | None = OSError(0, "the sync that was shared did not happen")
