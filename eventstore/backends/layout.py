@@ -79,6 +79,12 @@ class FileLayout:
             raise NotADirectoryError(20, "not a directory, or a symbolic link to one", path.name)
         self._checked.add(str(place))
 
+    def forget_shard(self, place: str) -> None:
+        """Look again for a directory of logs that was there."""
+        self._checked.discard(place)
+        with self._guard:
+            self._durable.discard(place)
+
     def sync_entry(self, log: str) -> None:
         """Make the name of a log durable, up to that of the store itself."""
         directory, _ = self.place_of(log)

@@ -220,7 +220,11 @@ class LogFiles:
             self._layout.check_shard(directory, create=create)
             fd = self._fs.open(path, write=True, create=create)
             return LogFile(self._fs, path, fd, writable=True)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if create:
+                # Somebody removed its directory; who tries again makes it anew, and syncs its name.
+                self._layout.forget_shard(directory)
+                raise refused("open the log", log, error) from error
             return None
         except OSError as error:
             if create or error.errno not in (errno.EACCES, errno.EROFS, errno.EPERM):
