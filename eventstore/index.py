@@ -88,21 +88,19 @@ class Index:
         whichever thread, when another session is saved or somebody asks.
         """
         with self._guard:
-            if unclear:
-                self._unclear.add(session)
+            was_unclear = unclear or session in self._unclear
+            self._unclear.add(session)  # Until this is done, which an interrupt may prevent.
             others = self._in_flight.pop(session) - 1
             if others:
                 self._in_flight[session] = others
-            if row is None:
-                return
-            version, make = row
-            if self._newest is not None:
-                if self._newest[0] != session:
+            if row is not None:
+                if self._newest is not None and self._newest[0] != session:
                     self.note_newest()
-                elif self._newest[1] > version:
-                    return
-            self._newest = session, version, make
-            if len(self._pending) >= PENDING_MAX or self._unmarked:
+                if self._newest is None or self._newest[1] <= row[0]:
+                    self._newest = session, *row
+            if not was_unclear:
+                self._unclear.discard(session)
+            if row is not None and (len(self._pending) >= PENDING_MAX or self._unmarked):
                 self._flush()
 
     def note_newest(self) -> None:
@@ -110,10 +108,16 @@ class Index:
         with self._guard:
             if self._newest is None:
                 return
-            (session, version, make), self._newest = self._newest, None
-            newer = self._pending.get(session)
-            if newer is None or newer.version <= version:
-                self._pending[session] = make()
+            session, version, make = self._newest
+            try:
+                newer = self._pending.get(session)
+                if newer is None or newer.version <= version:
+                    self._pending[session] = make()
+            except BaseException:
+                self._unclear.add(session)
+                raise
+            finally:
+                self._newest = None
 
     def evidence(self, session: str) -> Evidence:
         """Return what is remembered of a log: a version, and up to where it was durable."""
@@ -170,8 +174,7 @@ class Index:
 
         Beyond *after* where the number is that of *since*. None of what is only marked.
         """
-        values = (since.change, after, limit)
-        return self.rows(CHANGED, values, fresh=False)
+        return self.rows(CHANGED, (since.change, after, limit), fresh=False)
 
     def is_current(self, position: Position) -> bool:
         """Whether a position is one of the index that is in use, and complete, now."""
@@ -200,13 +203,11 @@ class Index:
 
     def ids(self) -> list[str]:
         """Return the ids of all live sessions, sorted."""
-        rows = self.ask(lambda c: c.execute(_IDS).fetchall())
-        return [row[0] for row in rows]
+        return [row[0] for row in self.ask(lambda c: c.execute(_IDS).fetchall())]
 
     def totals(self) -> tuple[int, int, int, int]:
         """Return the numbers of live and of deleted sessions, of versions, and stored bytes."""
-        rows = self.ask(lambda c: c.execute(_TOTALS).fetchall())
-        live, count, versions, stored = rows[0]
+        live, count, versions, stored = self.ask(lambda c: c.execute(_TOTALS).fetchone())
         return int(live), count - int(live), int(versions), int(stored)
 
     def close(self) -> None:

@@ -48,6 +48,9 @@ class Marks:
         if self._path is None or sessions == self._marked:
             return
         data = b"".join(map(_line, sessions))
+        # What is taken away counts as gone from here on, even where this fails half-way.
+        self._marked &= sessions
+        self._end = max(self._end, len(data))
         # Written before the rest is cut, so that at no moment a mark is missing.
         self._fs.write_at(self._fd, data, 0)
         self._fs.truncate(self._fd, len(data))
@@ -129,11 +132,14 @@ class Marks:
         while True:
             path = self._directory / f"{os.getpid()}-{secrets.token_hex(8)}"
             fd = self._fs.open(path, write=True, create=True)
-            # Someone may have taken the file for a dead owner's before it was locked.
-            if self._fs.lock(fd, wait=False) and self._fs.status(fd).st_nlink:
-                break
-            self._fs.close(fd)
-        self._path, self._fd, self._end = path, fd, 0
+            try:
+                # Someone may have taken the file for a dead owner's before it was locked.
+                if self._fs.lock(fd, wait=False) and self._fs.status(fd).st_nlink:
+                    self._path, self._fd, self._end = path, fd, 0
+                    return
+            finally:
+                if self._path is None:
+                    self._fs.close(fd)
 
 
 def _line(session: str) -> bytes:
