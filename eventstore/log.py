@@ -155,8 +155,8 @@ class Log(LogStanding):
             return None
         try:
             made = self._made(head, decide)
-        except ConflictError:
-            return None
+        except EventStoreError:
+            return None  # The newest entry may be another, which is right for it.
         if isinstance(made, Draft):
             return epoch, head, made
         is_newest = self._whole_head() is head and self._backend.epoch(self.session) == epoch

@@ -73,6 +73,11 @@ class LogEnd:
         """The size of the log as it was last seen, in bytes."""
         return 0 if self._head is None else self._head.end
 
+    @property
+    def known(self) -> Head | None:
+        """The newest entry as it was last seen: another object once anything was added."""
+        return self._head
+
     @steadily
     def newest_sound(self) -> int | None:
         """Return the number of the newest version that can be read, or None for an empty log."""
@@ -100,12 +105,13 @@ class LogEnd:
 
     def _move_to(self, head: Head) -> Head:
         """Make *head* the one that is known, and note what later calls look up."""
-        self._head = head
         commit = head.entry.commit
         if self._positions is not None:
             self._positions[commit.seq] = head.entry.header.position
         if self._keys is not None and commit.key is not None:
             self._keys[commit.key] = commit.seq
+        # Last: an interrupt must not leave a head whose key is not known.
+        self._head = head
         return head
 
     def _forget(self) -> None:

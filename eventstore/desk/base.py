@@ -16,7 +16,7 @@ from eventstore.backend import Backend
 from eventstore.backends.registry import open_backend
 from eventstore.catalog import Catalog, Summarise
 from eventstore.commit import Version
-from eventstore.errors import BackendError, ConflictError, InvalidInputError
+from eventstore.errors import BackendError, ConflictError, EventStoreError, InvalidInputError
 from eventstore.input import (
     check_id,
 )
@@ -24,6 +24,7 @@ from eventstore.log import Log
 from eventstore.models.a3s import (
     SessionData,
 )
+from eventstore.session_info import Row
 from eventstore.state import STATE_SIZE_MAX
 
 Durability = Literal["sync", "group", "unsafe_os"]
@@ -166,18 +167,31 @@ class StoreBase:
         index.mark(log.session)
         row, unclear = None, True
         try:
-            before = log.end
+            before = log.known
             version = work()
-            if version is not None and log.end != before:
-                row = version.version, self._catalog.row_maker(log, version, summary)
+            is_new = version is not None and log.known is not before
+            if version is not None and is_new:
                 self._catalog.account(log)
-            unclear = False
+                row = self._row(log, version, summary)
+            unclear = is_new and row is None
             return version
         except (ConflictError, InvalidInputError):
             unclear = False
             raise
         finally:
             index.tell(log.session, row, unclear=unclear)
+
+    def _row(
+        self, log: Log, version: Version, summary: Summarise | None
+    ) -> tuple[int, Callable[[], Row]] | None:
+        """Return what the index is told of a version, None where only the log can say it.
+
+        What was committed is not refused because the state that lists would show is damaged.
+        """
+        try:
+            return version.version, self._catalog.row_maker(log, version, summary)
+        except EventStoreError:
+            return None
 
     def _seq(self, log: Log, at: At | None) -> int | None:
         """Return the version that *at* means; None for the newest and for no session at all."""

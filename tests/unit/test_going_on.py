@@ -1,0 +1,409 @@
+"""A process goes on after what went wrong in it or beside it, and says nothing wrong then."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import gc
+import os
+import random
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eventstore import BackendError, CorruptError, DurabilityError, EventStore
+from eventstore.backends.file import FileBackend
+from eventstore.backends.log_syncs import Group
+from eventstore.fs import OsFileSystem
+from eventstore.marks import Marks, _ids
+
+
+class Interrupted(OsFileSystem):
+    """The real disk, where one call of some name raises once, done or not."""
+
+    def __init__(self) -> None:
+        """Raise nothing yet."""
+        self.fates: dict[str, tuple[BaseException, bool]] = {}
+
+    def __getattribute__(self, name: str) -> Any:
+        """Return a method, or one that raises."""
+        found = super().__getattribute__(name)
+        if name not in super().__getattribute__("__dict__").get("fates", {}):
+            return found
+        error, is_done = self.fates.pop(name)
+
+        def interrupted(*args: Any, **kwargs: Any) -> None:
+            if is_done:
+                found(*args, **kwargs)
+            raise error
+
+        return interrupted
+
+    def can_sync_all(self, fd: int) -> bool:
+        """Sync logs one by one."""
+        return False
+
+
+@pytest.fixture
+def fs() -> Interrupted:
+    """A disk of which calls can be interrupted."""
+    return Interrupted()
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[tuple[EventStore, EventStore]]:
+    """Two stores open on the same directory, as in two processes."""
+    with (
+        EventStore.open(tmp_path / "store", model=dict) as one,
+        EventStore.open(tmp_path / "store", model=dict) as other,
+    ):
+        yield one, other
+
+
+def said(number: int) -> dict[str, Any]:
+    """Return a session of some messages."""
+    return {"id": "a", "messages": [{"role": "user", "content": str(n)} for n in range(number)]}
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether anybody holds the lock of any log."""
+    for path in (directory / "logs").rglob("*.log"):
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+    return False
+
+
+def listed(store: EventStore) -> dict[str, int]:
+    """Return the versions that a list shows."""
+    return {info.id: info.version for info in store.sessions().items}
+
+
+@pytest.mark.parametrize("call", ["lock", "unlock"])
+def test_an_interrupt_beside_a_lock_leaves_it_to_others(
+    tmp_path: Path, fs: Interrupted, call: str
+) -> None:
+    """Ctrl-C just when the lock was taken, or is about to be given back, lets go of it."""
+    with EventStore(FileBackend(tmp_path / "store", fs=fs), model=dict) as store:
+        store.save(said(1))
+        fs.fates[call] = KeyboardInterrupt(), call == "lock"
+        with pytest.raises(KeyboardInterrupt):
+            store.save(said(2))
+        assert not is_locked(tmp_path / "store")
+        assert store.save(said(3)).version == len(list(store.history("a")))
+
+
+def test_an_interrupt_before_the_lock_is_given_back_leaves_it_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C when a save is done, but the lock is not given back yet, lets go of it too."""
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        store.save(said(1))
+        files = store._backend._files  # type: ignore[attr-defined]
+        real, errors = files.end_writing, [KeyboardInterrupt()]
+
+        def interrupted(log: str, file: Any) -> None:
+            if errors:
+                raise errors.pop()
+            real(log, file)
+
+        monkeypatch.setattr(files, "end_writing", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.save(said(2))
+        assert not is_locked(tmp_path / "store")
+        assert not files.writing
+        assert store.save(said(3)).version == 3
+
+
+def test_a_turn_that_nobody_gives_back_ends_at_once(tmp_path: Path) -> None:
+    """Ctrl-C on the way out of a turn ends it, without waiting for the garbage collector."""
+    backend = FileBackend(tmp_path / "store")
+    gc.disable()
+    try:
+        turn = backend.writing("a")
+        turn.__enter__()
+        assert is_locked(tmp_path / "store")
+        del turn
+        assert not is_locked(tmp_path / "store")
+    finally:
+        gc.enable()
+        backend.close()
+
+
+def test_what_another_process_made_right_is_not_refused(
+    two: tuple[EventStore, EventStore],
+) -> None:
+    """An addition is refused for what the newest version is, not for what it was here."""
+    one, other = two
+    one.save(said(1))
+    one.delete("a")
+    other.save(said(2))
+    assert one.append_messages("a", [{"role": "user", "content": "x"}]).version == 4
+    one.save({"id": "b"})
+    other.save(said(1) | {"id": "b"})
+    assert one.append_messages("b", [{"role": "user", "content": "x"}]).version == 3
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.EIO, "EIO")], ids=repr)
+def test_what_was_not_synced_is_synced_the_next_time(
+    tmp_path: Path, fs: Interrupted, error: BaseException
+) -> None:
+    """A `sync` that ends early leaves to the next one every log that it did not try."""
+    backend = FileBackend(tmp_path / "store", durability="unsafe_os", fs=fs)
+    synced: list[str] = []
+    real = backend._syncs._sync_one
+
+    def noted(log: str, file: Any, *, entry: bool) -> None:
+        real(log, file, entry=entry)
+        synced.append(log)
+
+    backend._syncs._sync_one = noted  # type: ignore[method-assign]
+    with EventStore(backend, model=dict) as store:
+        for id in "abc":
+            store.save({"id": id})
+        fs.fates["sync_data"] = error, False
+        with pytest.raises((KeyboardInterrupt, DurabilityError)):
+            store.sync()
+        store.sync()
+    assert synced == (["b", "c"] if isinstance(error, OSError) else ["a", "b", "c"])
+
+
+def test_a_log_that_cannot_be_synced_is_not_forgotten(tmp_path: Path, fs: Interrupted) -> None:
+    """Where a log cannot even be tried, `sync` says so each time, and syncs the others."""
+    backend = FileBackend(tmp_path / "store", durability="unsafe_os", fs=fs)
+    with EventStore(backend, model=dict) as store:
+        for id in "ab":
+            store.save({"id": id})
+        path = backend._layout.path_of("a")
+        path.rename(tmp_path / "kept")
+        path.mkdir()
+        for _ in range(2):
+            with pytest.raises(BackendError, match="open the log"):
+                store.sync()
+            assert backend._syncs._later == {"a"}
+        path.rmdir()
+        (tmp_path / "kept").rename(path)
+        store.sync()
+        assert not backend._syncs._later
+
+
+def test_a_sync_waits_for_one_that_is_under_way(tmp_path: Path, fs: Interrupted) -> None:
+    """`sync` does not return while another thread still syncs what was saved before."""
+    backend = FileBackend(tmp_path / "store", durability="unsafe_os", fs=fs)
+    is_syncing, goes_on = threading.Event(), threading.Event()
+    real = backend._syncs._sync_one
+
+    def slow(log: str, file: Any, *, entry: bool) -> None:
+        is_syncing.set()
+        assert goes_on.wait(60)
+        real(log, file, entry=entry)
+
+    backend._syncs._sync_one = slow  # type: ignore[method-assign]
+    with EventStore(backend, model=dict) as store, ThreadPoolExecutor(2) as pool:
+        store.save({"id": "a"})
+        first = pool.submit(store.sync)
+        assert is_syncing.wait(60)
+        second = pool.submit(store.sync)
+        with pytest.raises(TimeoutError):
+            second.result(0.05)
+        goes_on.set()
+        first.result(60)
+        second.result(60)
+
+
+@pytest.mark.parametrize("durability", ["sync", "group", "unsafe_os"])
+def test_a_directory_of_logs_that_was_removed_is_an_error_of_ours(
+    tmp_path: Path, durability: Any
+) -> None:
+    """Who removes logs under an open store is told; other sessions go on in a new directory."""
+    with EventStore.open(tmp_path / "store", model=dict, durability=durability) as store:
+        store.save(said(1))
+        layout = store._backend._layout  # type: ignore[attr-defined]
+        directory = layout.path_of("a").parent
+        beside = next(f"n{n}" for n in range(9999) if layout.path_of(f"n{n}").parent == directory)
+        shutil.rmtree(directory)
+        with pytest.raises((BackendError, CorruptError)):
+            store.save(said(2))
+        assert str(directory) not in layout._durable
+        assert store.save({"id": beside}).version == 1
+        assert (str(directory) in layout._durable) == (durability != "unsafe_os")
+        if durability != "unsafe_os":
+            with pytest.raises(CorruptError):
+                store.save(said(2))
+
+
+def test_a_row_that_an_interrupt_prevented_is_made_from_the_log(tmp_path: Path) -> None:
+    """Ctrl-C while the row of an acknowledged save is made takes no session from the lists."""
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        index = store._catalog.index
+        store.save(said(1))
+        assert listed(store) == {"a": 1}
+        store.save(said(2))
+        assert index._newest is not None
+
+        def interrupted() -> Any:
+            raise KeyboardInterrupt
+
+        index._newest = (*index._newest[:2], interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.save({"id": "b"})
+        assert listed(store) == {"a": 2}
+        store.save({"id": "b"})
+        assert listed(store) == {"a": 2, "b": 1}
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        assert listed(store) == {"a": 2, "b": 1}
+
+
+@pytest.mark.parametrize("call", ["write_at", "truncate"])
+def test_a_mark_that_may_be_gone_is_written_again(
+    tmp_path: Path, fs: Interrupted, call: str
+) -> None:
+    """Where taking marks away fails half-way, none is believed to be there that may be gone."""
+    marks = Marks(fs, tmp_path)
+    for session in ("aa", "bb", "cc"):
+        marks.add(session)
+    fs.fates[call] = OSError(errno.EIO, "EIO"), True
+    with pytest.raises(OSError, match="EIO"):
+        marks.keep({"cc"})
+    marks.add("aa")
+    (path,) = (tmp_path / "marks").iterdir()
+    found = _ids(path.read_bytes())
+    assert found is None or {"aa", "cc"} <= found
+    marks.close()
+
+
+def test_marks_that_cannot_be_locked_keep_no_descriptor(tmp_path: Path, fs: Interrupted) -> None:
+    """Where no lock is to be had for marks, each try gives its descriptor back."""
+    marks, before = Marks(fs, tmp_path), len(os.listdir("/dev/fd"))
+    for _ in range(3):
+        fs.fates["lock"] = OSError(errno.ENOLCK, "ENOLCK"), False
+        with pytest.raises(OSError, match="ENOLCK"):
+            marks.add("a")
+    assert len(os.listdir("/dev/fd")) == before
+    marks.add("a")
+    marks.close()
+
+
+def damaged(directory: Path) -> None:
+    """Make a store whose newest session state cannot be read, though the log ends well."""
+    with EventStore.open(directory, model=dict) as store:
+        store.save({"id": "a", "text": "x"}, parts={"p": [1]})
+        store.save({"id": "a", "text": "x"}, parts={"p": [1, 2]})
+        head = store._catalog.log("a").head()
+        assert head is not None
+        row = head.parts["session"]
+        path = store._backend._layout.path_of("a")  # type: ignore[attr-defined]
+    data = bytearray(path.read_bytes())
+    data[head.entry.header.position - 60] ^= 0xFF
+    assert row.holder == 0, "the state is in the first frame, which ends where the second begins"
+    path.write_bytes(data)
+
+
+def deleted(store: EventStore) -> None:
+    """Delete it."""
+    assert store.delete("a")
+
+
+def added(store: EventStore) -> None:
+    """Save another part of it."""
+    assert store.save_states("a", {"p": b"[3]"}).version == 3
+
+
+@pytest.mark.damage
+@pytest.mark.parametrize("change", [deleted, added])
+def test_a_version_that_was_committed_is_not_refused_for_its_row(
+    tmp_path: Path, change: Callable[[EventStore], None]
+) -> None:
+    """What is durable is acknowledged, though the state that lists would show is damaged."""
+    damaged(tmp_path / "store")
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        with pytest.raises(CorruptError):
+            store.load("a")
+        change(store)
+        assert [version.version for version in store.history("a")] == [3, 2, 1]
+        store.list()
+
+
+def test_a_log_that_ends_where_it_ended_before_a_compaction_is_told_of(tmp_path: Path) -> None:
+    """The index hears of a version though its frame fills exactly what a compaction saved."""
+    numbers, directory = random.Random(5), tmp_path / "store"
+    docs = [
+        {"id": "a", "m": [f"x{numbers.randrange(10**9)}" for _ in range(30)] + ["y"] * n}
+        for n in range(40)
+    ]
+    with EventStore.open(directory, model=dict) as store:
+        for document in docs:
+            store.save(document)
+        size = store._catalog.log("a").end
+        with EventStore.open(directory, model=dict) as other:
+            other.compact(["a"])
+            saved = size - other._catalog.log("a").end
+        assert saved > 0
+        shutil.copytree(directory, tmp_path / "copy")
+        with EventStore.open(tmp_path / "copy", model=dict) as copy:
+            copy.save({**docs[-1], "n": 1}, note="x")
+            left = saved - (copy._catalog.log("a").end - (size - saved))
+        assert 0 < left < 9999
+        for length in range(left + 1 - 40, left + 1 + 3):
+            shutil.rmtree(tmp_path / "copy")
+            shutil.copytree(directory, tmp_path / "copy")
+            with EventStore.open(tmp_path / "copy", model=dict) as copy:
+                copy.save({**docs[-1], "n": 1}, note="x" * length)
+                if copy._catalog.log("a").end == size:
+                    break
+        store.save({**docs[-1], "n": 1}, note="x" * length)
+        assert store._catalog.log("a").end == size
+        assert listed(store) == {"a": 42}
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_log_that_no_index_knows_is_looked_for(tmp_path: Path, lost: bool) -> None:
+    """Without an index, the first call on a session still builds on the version that is there."""
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        store.save(said(1))
+        store.save({"id": "b"})
+        store.delete("b")
+    if lost:
+        for path in (tmp_path / "store").glob("index.db*"):
+            path.unlink()
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        assert store.save(said(2), expected=1).version == 2
+        assert store.undelete("b").version == 3
+
+
+def test_an_interrupted_leader_keeps_nobody_waiting() -> None:
+    """Who is interrupted when it begins to lead a batch makes way for the next, unsynced."""
+
+    class Leaving:
+        """A lock whose first leaver is interrupted, having let go."""
+
+        is_first = True
+
+        def __enter__(self) -> None:
+            """Take it."""
+            lock.acquire()
+
+        def __exit__(self, *error: object) -> None:
+            """Let go, then raise once."""
+            lock.release()
+            if self.is_first:
+                self.is_first = False
+                raise KeyboardInterrupt
+
+    synced: list[int] = []
+    group = Group(synced.append)
+    lock = group._guard
+    group._guard = Leaving()  # type: ignore[assignment]
+    with pytest.raises(KeyboardInterrupt):
+        group.sync(1, lambda: synced.append(1))
+    thread = threading.Thread(target=group.sync, args=(2, lambda: synced.append(2)), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert synced == [2]
