@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eventstore.backends.founding import FORMAT, LOGS, Founding
 from eventstore.backends.log_names import SUFFIX, log_name, shard
-from eventstore.errors import BackendError
+from eventstore.errors import BackendError, DurabilityError
 from eventstore.fs import FileSystem
 
 _PLACES_MAX = 4096
@@ -99,8 +99,10 @@ class FileLayout:
                     self._sync_root()
                     self._durable.update(map(f"{logs}/{{}}".format, names))
         except OSError as error:
-            raise BackendError(
-                f"cannot sync the directory of a log: {error.strerror or error}", session=log
+            raise DurabilityError(
+                f"the medium failed to sync the directory of a log ({error.strerror or error})",
+                session=log,
+                hint="open the store again and load the session to see what is there",
             ) from error
 
     def _sync_root(self) -> None:

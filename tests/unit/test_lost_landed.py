@@ -181,6 +181,23 @@ def test_a_new_log_whose_name_may_not_be_durable(
     check(store, [version], [session(0)])
 
 
+@pytest.mark.parametrize("fate", ["lost", "landed"])
+def test_the_outcome_is_unknown_where_only_the_name_may_be_lost(
+    faulty: tuple[EventStore, FaultyFileSystem], fate: str
+) -> None:
+    """A first save that wrote its log, but could not sync its directory, says to look again."""
+    store, fs = faulty
+    store.save(SessionData(id="other"))  # The names of the store are durable before logs are made.
+    fs.fates["sync_directory"] = fate
+    with pytest.raises(DurabilityError, match="directory of a log") as caught:
+        store.save(session(0))
+    assert caught.value.session == "s"
+    assert caught.value.hint
+    fs.fates.clear()
+    assert store.save(session(0)).version == 1
+    assert store.list() == ["other", "s"]
+
+
 def test_what_was_noted_before_a_failed_sync_is_forgotten(
     tmp_path: Path, faulty: tuple[EventStore, FaultyFileSystem]
 ) -> None:
