@@ -17,6 +17,7 @@ from eventstore.errors import CorruptError, InvalidInputError
 from eventstore.json_rules import (
     NESTING_MAX,
     NOT_FROZEN,
+    STRING,
     RefusedError,
     check,
     expanded,
@@ -33,6 +34,8 @@ STATE_SIZE_MAX = 256 * 1024 * 1024
 """Bytes of one state, unless the store is opened with another limit."""
 
 _SPACE = re.compile(rb"[ \t\r\n]")
+_SMALL = re.compile(STRING + rb"|-?[0-9.]++e-0[0-9]")
+"""A string, or a number that Python spells in another way than pydantic."""
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -196,16 +199,17 @@ def _written(value: Any) -> bytes:
         return to_json(value)
     except PydanticSerializationError:
         # Pydantic's writer gives up at 255 levels, which is less than may be stored.
-        return _encoder.encode(value).encode()
+        return _SMALL.sub(_spelled, _encoder.encode(value).encode())
 
 
-def _members(record: Record) -> dict[str, Any]:
-    """Return what a record writes, for the JSON encoder."""
-    return record.to_object()
+def _spelled(found: re.Match[bytes]) -> bytes:
+    """Return a number as pydantic spells it, and a string as it is."""
+    text = found[0]
+    return text if text.startswith(b'"') else to_json(float(text))
 
 
 _encoder = json.JSONEncoder(
-    ensure_ascii=False, check_circular=False, separators=(",", ":"), default=_members
+    ensure_ascii=False, check_circular=False, separators=(",", ":"), default=Record.written
 )
 
 

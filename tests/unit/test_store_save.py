@@ -380,6 +380,24 @@ def test_model_dict_stores_plain_json(location: str) -> None:
         assert store.load("s", model=SessionData) == named("one")
 
 
+def test_a_number_is_spelled_alike_however_deep_its_document_is() -> None:
+    """Nesting beyond what pydantic writes changes no byte of the rest; strings stay as they are."""
+    numbers = [1e-5, -1.25e-5, 1e-7, 1e-10, 1e22, 1e16, -0.0, 0.1, "1e-07", 'a"1e-05']
+    deep: list[Any] = [*numbers]
+    for _ in range(300):
+        deep = [deep]
+    with EventStore.open("memory://", model=dict) as store:
+        store.save({"id": "flat", "numbers": numbers})
+        flat = store.load_bytes("flat") or b""
+        for _ in range(2):
+            document = {"id": "deep", "numbers": numbers, "deep": deep}
+            assert store.save(document).version == 1
+        text = flat[len(b'{"id":"flat","numbers":') : -1]
+        state = store.load_bytes("deep") or b""
+        assert state.startswith(b'{"id":"deep","numbers":' + text)
+        assert state.endswith(text + b"]" * 300 + b"}")
+
+
 def test_no_change_in_place_goes_unnoticed(location: str) -> None:
     """A document that was changed deep inside since its last save is saved again."""
     document: dict[str, Any] = {"id": "d", "list": [{"deep": [1]}]}
