@@ -197,6 +197,7 @@ def expanded(value: Any, depth: int) -> tuple[Any, bool]:
             unchangeable &= frozen
         members[key] = item
     if isinstance(source, Record):
+        unchangeable &= type(source.__pydantic_extra__) is FrozenDict
         return members, unchangeable and all(map(is_frozen, source.left_out()))
     return members, unchangeable and type(value) is FrozenDict
 

@@ -266,6 +266,19 @@ def test_a_record_that_holds_something_mutable_is_looked_at_again() -> None:
     assert follower.step(session) > 0
 
 
+def test_unknown_fields_that_can_be_changed_are_looked_at_again() -> None:
+    """A record made without checks keeps its unknown fields in a dict, even while it has none."""
+    message = Message.model_construct(role="user", content=(), reasoning_content=None)
+    extra = message.model_extra
+    assert extra == {}
+    messages = (*map(Message.user, "abcdefghij"), message)
+    follower = Follower(messages)
+    for change in ({"seen": True}, {"seen": 1}):
+        extra.update(change)
+        follower.step(messages)
+    assert follower.state.endswith(b'"seen":1}]')
+
+
 def test_something_mutable_that_is_left_out_is_looked_at_again() -> None:
     """What is not written because it equals its default may be written next time."""
 
