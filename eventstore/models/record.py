@@ -8,9 +8,10 @@ and is emitted with exactly those, so that reading and writing changes nothing.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeAlias
 
 from pydantic import (
@@ -38,6 +39,7 @@ I64: TypeAlias = Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
 Real: TypeAlias = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 _KEYS = "_keys"
+_COUNTS = "counts"
 _NO_EXTRAS = FrozenDict()
 
 
@@ -60,8 +62,11 @@ class Record(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_options: Any) -> None:
-        """Work out the layout once, when the class is made."""
+        """Work out the layout once, when the class is made; count a comparison of its own too."""
         cls.layout = Layout(cls.__name__, cls.model_fields, cls.never_stored)
+        compare = cls.__eq__
+        if compare is not Record.__eq__ and not hasattr(compare, _COUNTS):
+            cls.__eq__ = _counted(compare)  # type: ignore[method-assign]
 
     def __init__(self, /, **values: Any) -> None:
         """Make a record; Python names and wire names are both accepted."""
@@ -184,6 +189,18 @@ class Record(BaseModel):
     def extras(self) -> Mapping[str, Any]:
         """The unknown fields this record came with, frozen."""
         return self.__pydantic_extra__
+
+
+def _counted(compare: Callable[[Any, object], bool]) -> Callable[[Any, object], bool]:
+    """Return a comparison that some type has of its own as one that `Record.comparisons` counts."""
+
+    @functools.wraps(compare)
+    def counted(self: Any, other: object) -> bool:
+        next(Record.comparisons)
+        return compare(self, other)
+
+    setattr(counted, _COUNTS, True)
+    return counted
 
 
 def _parse_deep(text: str | bytes | bytearray, error: ValidationError) -> Any:

@@ -320,6 +320,39 @@ def test_messages_that_were_loaded_are_not_compared_by_value() -> None:
     assert next(Record.comparisons) == before + 1
 
 
+def test_records_that_call_themselves_equal_are_not_the_same() -> None:
+    """A type, or what it inherits from, may compare as it likes: only identity counts."""
+
+    class ByRole:
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Message) and self.role == other.role  # type: ignore[attr-defined]
+
+        __hash__ = None  # type: ignore[assignment]
+
+    class Own(Message):
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Message) and self.role == other.role
+
+        __hash__ = Message.__hash__
+
+    class Mixed(ByRole, Message):
+        pass
+
+    class Below(Own):
+        pass
+
+    block = (TextBlock(text="another"),)
+    one = Message.user("a")
+    for kind in (Own, Mixed, Below):
+        other, twin = kind(role="user", content=one.content), kind(role="user", content=block)
+        assert other == twin == one
+        assert begins_with((other, twin), (other,))
+        assert not begins_with((twin,), (other,))
+        assert not begins_with((twin,), (one,))
+        follower = Follower((other,) * 10)
+        follower.step((twin,) * 11)
+
+
 def test_an_element_that_was_there_before_may_come_again() -> None:
     """A new element with the text of an old one is a copy from the part that was hashed already."""
     messages = [Message.user(f"say {number}") for number in range(20)]
