@@ -49,7 +49,8 @@ def rebuild(newest: PartEntry, steps: Sequence[Step], size_max: int) -> tuple[by
     chain may decode to. The caller checks the state against its address.
     """
     decoded = _decoded(steps, newest.size, size_max)
-    state = fold(decoded[0].data, [decode_delta(*span) for span in decoded[1:]], newest.size)
+    deltas = [decode_delta(*span) for span in decoded[1:]]
+    state = fold(decoded[0].data, deltas, newest.size, size_max)
     chain = Chain(
         newest=newest,
         stored_size=sum(len(step.body) for step in steps),
@@ -69,10 +70,9 @@ def unroll(steps: Sequence[Step], size_max: int) -> Iterator[bytes]:
     yield state
     for span in decoded[1:]:
         delta = decode_delta(*span)
-        size = delta.ends[-1] if delta.ends else 0
-        if size > size_max:
-            raise CorruptError(f"a state claims {size} bytes, more than the limit allows")
-        state = fold(state, [delta], size)
+        if delta.size > size_max:
+            raise CorruptError(f"a state claims {delta.size} bytes, more than the limit allows")
+        state = fold(state, [delta], delta.size, size_max)
         yield state
 
 

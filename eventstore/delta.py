@@ -41,6 +41,11 @@ class Delta:
     ends: Sequence[int]
     data: bytes
 
+    @property
+    def size(self) -> int:
+        """Bytes of the new state."""
+        return self.ends[-1] if self.ends else 0
+
 
 def encode_delta(splices: Iterable[Splice]) -> bytes:
     """Return the bytes of a delta."""
@@ -90,12 +95,21 @@ def decode_delta(data: bytes, first: int = 0, stop: int | None = None) -> Delta:
     return Delta(pieces, ends, data)
 
 
-def fold(base: bytes, deltas: Sequence[Delta], size: int) -> bytes:
+def fold(base: bytes, deltas: Sequence[Delta], size: int, size_max: int) -> bytes:
     """Return the *size* bytes that *deltas*, in order, make of *base*.
 
-    Raises `CorruptError` where they do not fit each other.
+    Raises `CorruptError` where they do not fit each other, or where a state in between that has to
+    be made is larger than *size_max*.
     """
-    found, wanted = _unwound(deltas, size)
+    unwound = _unwound(deltas, size)
+    if unwound is None:
+        middle = len(deltas) // 2
+        between = deltas[middle - 1].size
+        if between > size_max:
+            raise CorruptError(f"a state claims {between} bytes, more than the limit allows")
+        base = fold(base, deltas[:middle], between, size_max)
+        return fold(base, deltas[middle:], size, size_max)
+    found, wanted = unwound
     text = memoryview(base)
     for at, start, stop in wanted:
         if stop > len(base):
@@ -104,12 +118,15 @@ def fold(base: bytes, deltas: Sequence[Delta], size: int) -> bytes:
     return b"".join([found[at] for at in sorted(found)])
 
 
-def compose(deltas: Sequence[Delta], size: int) -> list[Splice]:
+def compose(deltas: Sequence[Delta], size: int) -> list[Splice] | None:
     """Return the splices that do at once what *deltas*, in order, do to make *size* bytes.
 
-    Raises `CorruptError` where they do not fit each other.
+    None if those are too many. Raises `CorruptError` where they do not fit each other.
     """
-    found, wanted = _unwound(deltas, size)
+    unwound = _unwound(deltas, size)
+    if unwound is None:
+        return None
+    found, wanted = unwound
     out, copies = Splicer(), {at: (start, stop) for at, start, stop in wanted}
     for at in sorted([*found, *copies]):
         if at in copies:
@@ -121,17 +138,18 @@ def compose(deltas: Sequence[Delta], size: int) -> list[Splice]:
 
 def _unwound(
     deltas: Sequence[Delta], size: int
-) -> tuple[dict[int, memoryview], list[tuple[int, int, int]]]:
+) -> tuple[dict[int, memoryview], list[tuple[int, int, int]]] | None:
     """Return what *deltas* insert, by its offset, and what they want of the state before them.
 
-    Wanted ranges are (offset in the state to be made, start, stop).
+    Wanted ranges are (offset in the state to be made, start, stop). None if several deltas need
+    too many of them; a single one needs no more than it has pieces.
     """
     found: dict[int, memoryview] = {}
     wanted = [(0, 0, size)] if size else []
     for delta in reversed(deltas):
         wanted = _before(delta, wanted, found)
-        if len(wanted) + len(found) > _RANGES_MAX:
-            raise CorruptError("a run of deltas is too entangled")
+        if len(wanted) + len(found) > _RANGES_MAX and len(deltas) > 1:
+            return None
     return found, wanted
 
 

@@ -61,10 +61,9 @@ class Rebuilder:
         else:
             decoded = self._decoded(step)
             delta = decode_delta(decoded)
-            size = delta.ends[-1] if delta.ends else 0
-            if size > self._size_max:
+            if delta.size > self._size_max:
                 raise CorruptError("a state claims more bytes than the limit allows")
-            self._state = fold(self._state, [delta], size)
+            self._state = fold(self._state, [delta], delta.size, self._size_max)
         self._context = (self._context + decoded)[-CONTEXT_SIZE:]
 
     def _decoded(self, step: Step) -> bytes:

@@ -88,7 +88,8 @@ class Recheck:
         trail.add(row, body)
         holder, before = self._states.get(name, (-1, b""))
         if row.encoding is Encoding.DELTA and row.previous == holder:
-            state = fold(before, [decode_delta(trail.links[-1].decoded)], row.size)
+            delta = decode_delta(trail.links[-1].decoded)
+            state = fold(before, [delta], row.size, self._state_size_max)
         else:
             state = trail.state(row.size)
         self._states[name] = row.holder, state

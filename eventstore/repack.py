@@ -130,7 +130,10 @@ class _Part:
         links = self.trail.links[self.chain[-1].index + 1 :]
         if len(links) == 1:
             return links[0].decoded
-        delta = encode_delta(compose([decode_delta(link.decoded) for link in links], size))
+        splices = compose([decode_delta(link.decoded) for link in links], size)
+        if splices is None:
+            return None
+        delta = encode_delta(splices)
         decoded_size = sum(len(stored.decoded) for stored in self.chain) + len(delta)
         fits = decoded_size <= DECODED_FACTOR * size + DECODED_SLACK
         return delta if fits and len(delta) <= size else None

@@ -64,7 +64,7 @@ class Trail:
     def state(self, size: int) -> bytes:
         """Return the state of *size* bytes that the trail leads to."""
         deltas = [decode_delta(link.decoded) for link in self.links[1:]]
-        return fold(self.links[0].decoded, deltas, size)
+        return fold(self.links[0].decoded, deltas, size, self._size_max)
 
     def _append(self, row: PartEntry, decoded: bytes) -> None:
         """Add a link."""

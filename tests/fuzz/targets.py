@@ -56,7 +56,7 @@ class Target:
 def _splices(data: bytes) -> None:
     """Decode splices and build the state that they say."""
     delta = decode_delta(data)
-    fold(_STATES[2], [delta], min(delta.ends[-1] if delta.ends else 0, SIZE_MAX))
+    fold(_STATES[2], [delta], min(delta.size, SIZE_MAX), SIZE_MAX)
 
 
 def _log(data: bytes) -> None:
