@@ -263,15 +263,11 @@ def test_versions_are_immutable(store: EventStore) -> None:
 
 
 def test_whatever_pieces_a_save_was_made_of_it_loads(tmp_path: Path) -> None:
-    """A list of half a million rows that are alike is stored as as many splices, and read again."""
-    rows = [{"v": 0}] * 520_000
-    documents = [{"id": "r", "first": n, "rows": [{"v": n}, *rows, {"v": -n}]} for n in range(3)]
+    """Half a million rows in another order are stored as as many splices, and read again."""
+    rows = [{"v": number} for number in range(1_000_000, 1_520_000)]
+    documents = [{"id": "r", "rows": rows}, {"id": "r", "rows": rows[::-1]}]
     with EventStore.open(tmp_path / "store", model=dict) as store:
         for document in documents:
             store.save(document)
     with EventStore.open(tmp_path / "store", model=dict) as store:
-        for _ in range(2):
-            for number, document in enumerate(documents, 1):
-                assert store.load("r", at=number) == document
-            store.compact()
-        assert store.verify(deep=True).is_sound
+        assert store.load("r") == documents[1]
