@@ -88,12 +88,18 @@ class Advance:
         inside a string for one, costs bytes and nothing else.
         """
         starts: dict[bytes, int] = {}
+        first = at
         for piece in stale.split(_BETWEEN):
             starts.setdefault(piece, at)
             at += len(piece) + len(_BETWEEN)
         gap, expected = 0, -1
         for piece in fresh.split(_BETWEEN):
-            start = starts.get(piece)
+            # Of pieces that are alike, the one behind what was copied last goes on with the copy.
+            goes_on = expected > 0 and stale.startswith(_BETWEEN, expected - gap - first)
+            if goes_on and stale.startswith(piece, expected - first):
+                start: int | None = expected
+            else:
+                start = starts.get(piece)
             if start is None:
                 self.out.insert(_BETWEEN[:gap], piece)
                 expected = -1

@@ -295,6 +295,15 @@ def test_something_mutable_that_is_left_out_is_looked_at_again() -> None:
     assert follower.state == b'[{"facts":{"a":1}}]'
 
 
+def test_a_list_of_rows_that_are_alike_is_copied_at_once() -> None:
+    """More rows before and behind them cost what they are, wherever they are found."""
+    rows = [{"v": 0}] * 2000
+    follower = Follower({"id": "x", "rows": rows})
+    for number in range(1, 4):
+        rows = [{"v": number}, *rows, {"v": -number}]
+        assert follower.step({"id": "x", "rows": rows}) < 40
+
+
 def test_equal_records_are_not_the_same() -> None:
     """Runs of records are the same only if each pair is one object: 1 equals True and 1.0."""
     one, twin = Message.user("a"), Message.user("a")
