@@ -304,6 +304,13 @@ def test_a_list_of_rows_that_are_alike_is_copied_at_once() -> None:
         assert follower.step({"id": "x", "rows": rows}) < 40
 
 
+def test_what_looks_like_rows_is_text() -> None:
+    """A row that another begins with ends in its middle, where no row follows."""
+    filler = "-" * 5000
+    follower = Follower({"id": "x", "text": f"0{filler}}},{{X}},{{AB}},{{C}},{{{filler}0"})
+    follower.step({"id": "x", "text": f"1{filler}}},{{X}},{{A}},{{{{C}},{{{filler}1"})
+
+
 def test_equal_records_are_not_the_same() -> None:
     """Runs of records are the same only if each pair is one object: 1 equals True and 1.0."""
     one, twin = Message.user("a"), Message.user("a")
