@@ -100,6 +100,8 @@ def _freeze(value: Any, room: int) -> Any:
 
     One call is one level, so that the deepest value needs no more stack than Python has.
     """
+    if type(value) is str and value.isascii():
+        return value  # Most of what is read, and nothing to look into.
     if isinstance(value, (dict, list, tuple)):
         if room == 0:
             raise RefusalError(f"nesting is deeper than {DEPTH_MAX} levels")

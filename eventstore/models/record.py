@@ -90,7 +90,7 @@ class Record(BaseModel):
         extra = record.__pydantic_extra__
         frozen = FrozenDict.of_frozen(extra) if extra else _NO_EXTRAS
         object.__setattr__(record, EXTRA, frozen)
-        if shape.is_odd or shape.has_spelled_default(record.__dict__):
+        if shape.is_odd or (shape.suspects and shape.has_spelled_default(record.__dict__)):
             record.__dict__[_KEYS] = shape.keys
         return record
 
