@@ -71,9 +71,11 @@ def load_in_rounds(
 ) -> dict[str, Times]:
     """Load these versions with every peer, checking each answer; None is the newest."""
     times: dict[str, Times] = {peer.name: {} for peer in peers}
+    loaded: Any = None
     for turn, number in enumerate(numbers):
         wanted = expected(newest if number is None else number)
         for peer in rotated(context.sound(peers), turn):
+            loaded = None  # Or letting go of it would count for whoever comes next.
             gc.collect()
             with context.trying(peer):
                 start = time.perf_counter_ns()

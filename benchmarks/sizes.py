@@ -18,7 +18,7 @@ class Sizes:
     """Turns of the session that *history*, *reopen*, *stages* and the figures ask of."""
     long: int = 2000
     """Turns of the session that is compared with short ones."""
-    loads: int = 21
+    loads: int = 41
     reopens: int = 7
     many: int = 10_000
     block: int = 250
