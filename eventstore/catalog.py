@@ -227,9 +227,19 @@ class Catalog:
             version = log.current()
             if version is None:
                 return None
-            return row_of(version, log.standing, self._summary(log))
+            return row_of(version, log.standing, self._shown(log))
         except EventStoreError:
             return _damaged_row(session, self.index.evidence(session).settled)
+
+    def _shown(self, log: Log) -> Summary:
+        """Return what `_summary` does; nothing of a deleted session whose last state is damaged."""
+        try:
+            return self._summary(log)
+        except CorruptError:
+            head = log.head()
+            if head is None or SESSION in head.parts:
+                raise
+            return Summary()
 
     def _summary(self, log: Log) -> Summary:
         """Summarise the newest state of the session part, or the last before a delete."""
