@@ -120,7 +120,7 @@ def _extend(
     text = _text_of_more(node, texts)
     _splice(advance, root, start + node.size - 1, text)
     node.children.extend(Leaf(element, CHANGEABLE) for element in texts)
-    node.run = node.source = CHANGEABLE
+    node.run = CHANGEABLE
     node.size += len(text)
     if node is not root:
         root.size += len(text)

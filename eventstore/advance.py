@@ -184,11 +184,9 @@ class Advance:
             old.size += node.size + 1
             are_few = are_few and node.source is value
         self.out.copy(at + size - 1, at + size)
-        if are_few:
-            old.source = run if behind == 0 else CHANGEABLE
-        else:
+        if not are_few:
             added = children[len(values) - len(fresh) :]
-            old.run = old.source = values if run_of(fresh, added) is fresh else CHANGEABLE
+            old.run = values if run_of(fresh, added) is fresh else CHANGEABLE
         return old
 
     def _matched(self, old: Branch, at: int, values: Any, level: int) -> Node:

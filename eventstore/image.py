@@ -48,11 +48,11 @@ class Branch:
     """An object or a list; `heads` are an object's `"key":` texts, None for a list.
 
     `run` is a tuple of frozen records that the first children of a list were made from, one each,
-    or `CHANGEABLE`; children behind those are leaves that have sources of their own. `source` is
-    that tuple if there are none behind. `keys` are those of `heads`, where they are known.
+    or `CHANGEABLE`; children behind those are leaves that have sources of their own. `keys` are
+    those of `heads`, where they are known.
     """
 
-    __slots__ = ("children", "heads", "keys", "run", "size", "source")
+    __slots__ = ("children", "heads", "keys", "run", "size")
 
     def __init__(
         self,
@@ -65,9 +65,15 @@ class Branch:
         self.heads = heads
         self.keys = keys
         self.children = children
-        self.run = self.source = run
+        self.run = run
         named = 0 if heads is None else sum(map(len, heads))
         self.size: int = 2 + named + sum(c.size for c in children) + max(0, len(children) - 1)
+
+    @property
+    def source(self) -> Any:
+        """The run, if it is all of the list."""
+        run = self.run
+        return run if run is not CHANGEABLE and len(run) == len(self.children) else CHANGEABLE
 
     def texts(self) -> Iterator[bytes]:
         """Yield the text in pieces."""
@@ -180,7 +186,7 @@ def begins_with(new: tuple[Any, ...], old: tuple[Any, ...]) -> bool:
     the last pair is looked at before.
     """
     size = len(old)
-    if len(new) < size or new[size - 1] is not old[-1]:
+    if len(new) < size or (old and new[size - 1] is not old[-1]):
         return False
     before = next(Record.comparisons)
     try:

@@ -322,6 +322,7 @@ def test_equal_records_are_not_the_same() -> None:
     assert not begins_with((one,), (one, one))
     assert not begins_with((one, 5), (one, one))
     assert not begins_with((twin, one), (one, one))
+    assert begins_with((one,), ())
 
 
 def test_messages_that_were_loaded_are_not_compared_by_value() -> None:
