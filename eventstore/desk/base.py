@@ -169,11 +169,12 @@ class StoreBase:
         try:
             before = log.known
             version = work()
-            is_new = version is not None and log.known is not before
-            if version is not None and is_new:
+            if version is None or log.known is before:
+                unclear = False
+            else:
                 self._catalog.account(log)
                 row = self._row(log, version, summary)
-            unclear = is_new and row is None
+                unclear = row is None
             return version
         except (ConflictError, InvalidInputError):
             unclear = False
