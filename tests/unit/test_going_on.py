@@ -151,6 +151,29 @@ def test_what_another_process_made_right_is_not_refused(
     assert one.append_messages("b", [{"role": "user", "content": "x"}]).version == 3
 
 
+def test_an_addition_with_a_key_is_made_once_though_it_was_interrupted(tmp_path: Path) -> None:
+    """Ctrl-C while its key is noted leaves an addition that is committed, and found by its key."""
+
+    class Noting(dict[str, int]):
+        """Keys of which the next one is not noted."""
+
+        def __setitem__(self, key: str, seq: int) -> None:
+            """Be interrupted."""
+            raise KeyboardInterrupt
+
+    said_more = [{"role": "user", "content": "more"}]
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        store.save(said(1), key="first")
+        log = store._catalog.log("a")
+        assert log.version_with("first") == 1
+        log._keys = Noting(log._keys or {})
+        with pytest.raises(KeyboardInterrupt):
+            store.append_messages("a", said_more, key="k")
+        log._keys = dict(log._keys)
+        assert store.append_messages("a", said_more, key="k").version == 2
+        assert len(store.load("a")["messages"]) == 2
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.EIO, "EIO")], ids=repr)
 def test_what_was_not_synced_is_synced_the_next_time(
     tmp_path: Path, fs: Interrupted, error: BaseException
