@@ -35,12 +35,12 @@ class Log(LogStanding):
         """
         with self._guard:
             foreseen = self._foreseen(decide) or self._begun(decide)
-            epoch, head, made = foreseen or self._steady.call(lambda e: self._drafted(e, decide))
+            epoch, head, made = foreseen or self._steadily(lambda e: self._drafted(e, decide))
             if not isinstance(made, Draft):
                 return made
             with self._backend.writing(self.session) as size:
                 # Nobody can replace the log from here on; before, somebody may have.
-                is_same = self._steady.meet() == epoch or head is None
+                is_same = self._meet() == epoch or head is None
                 if not is_same or size != (0 if head is None else head.end):
                     self._is_alone = False
                     head = self._refreshed_to_write(size)
@@ -55,7 +55,7 @@ class Log(LogStanding):
     def replacing(self) -> Iterator[Head]:
         """Hold the sole right to add to the log, and give its newest entry."""
         with self._guard, self._backend.writing(self.session) as size:
-            self._steady.meet()
+            self._meet()
             head = self._refreshed_to_write(size)
             assert head is not None, "a log that is replaced has an entry"
             self._settle(head)
@@ -69,7 +69,7 @@ class Log(LogStanding):
         try:
             self._backend.replace(self.session, rewriting, end)
         finally:
-            self._steady.meet()
+            self._meet()
         version = self.current()
         assert version is not None, "a rewriting has all versions"
         return version
@@ -150,7 +150,7 @@ class Log(LogStanding):
         head = self._head
         if head is None or not self._is_alone:
             return None
-        epoch = self._steady.meet()
+        epoch = self._meet()
         if self._head is not head or self._damage is not None:
             return None
         try:

@@ -20,7 +20,7 @@ REPLACING = frozenset({"compact", "erase"})
 """Kinds of the commits that a log ends with when it takes the place of another."""
 
 
-class LogEnd:
+class LogEnd(Steady):
     """The log of one session, as far as its end; safe to use from several threads."""
 
     def __init__(
@@ -36,11 +36,9 @@ class LogEnd:
         *evidence* says, from outside the log, what is known to have been durable: evidence that a
         bad tail is damage and not the trace of a crash.
         """
-        self.session = session
+        super().__init__(backend, session)
         self.settled = 0
         """The offset up to which the log, and its existence, are known to be durable."""
-        self._backend = backend
-        self._steady = Steady(backend, session, self._recognise)
         self._frames = LogFrames(backend, session)
         self._parts = LogParts(self._frames, session)
         self.state_size_max = state_size_max

@@ -30,11 +30,11 @@ class LogHistory(LogReader):
 
         Where the newest are damaged, the sound ones are yielded before `CorruptError` is raised.
         """
-        walked = self._steady.call(partial(self._first, start))
+        walked = self._steadily(partial(self._first, start))
         damage = self.damage if start is None else None
         while walked is not None:
             yield walked.version, _place_of(walked)
-            walked = self._steady.call(partial(self._before, walked))
+            walked = self._steadily(partial(self._before, walked))
         if damage is not None:
             raise damage
 
@@ -43,13 +43,13 @@ class LogHistory(LogReader):
 
         Where a version is damaged, `CorruptError` is raised and those after it are not yielded.
         """
-        walked = self._steady.call(partial(self._first, start or Place(1, 0)))
+        walked = self._steadily(partial(self._first, start or Place(1, 0)))
         damage, last = self.damage, self.newest_sound() or 0
         while walked is not None:
             yield walked.version, _place_of(walked)
             if walked.version.version >= last:
                 break
-            walked = self._steady.call(partial(self._after, walked))
+            walked = self._steadily(partial(self._after, walked))
         if damage is not None:
             raise damage
 

@@ -85,11 +85,11 @@ class LogReader(LogEnd):
 
         Where the newest are damaged, the sound ones are yielded before `CorruptError` is raised.
         """
-        walked = self._steady.call(self._newest)
+        walked = self._steadily(self._newest)
         damage = self.damage
         while walked is not None:
             yield walked.version
-            walked = self._steady.call(partial(self._before, walked))
+            walked = self._steadily(partial(self._before, walked))
         if damage is not None:
             raise damage
 
@@ -103,11 +103,11 @@ class LogReader(LogEnd):
 
     def is_whole(self) -> bool:
         """Whether there is a frame for every version up to the newest: a repair gave up none."""
-        return self._steady.call(self._is_whole)
+        return self._steadily(self._is_whole)
 
     def steady(self, work: Callable[[], _Result]) -> _Result:
         """Return what *work* gives, done again if the log was replaced meanwhile."""
-        return self._steady.call(lambda _: work())
+        return self._steadily(lambda _: work())
 
     def entries(self, start: int, stop: int) -> Iterator[Entry]:
         """Yield the entries from offset *start* to *stop*, all of their frames checked.

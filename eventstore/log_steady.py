@@ -18,46 +18,52 @@ _Result = TypeVar("_Result")
 
 
 class Steady:
-    """Notices that a log may have been replaced; safe to use from several threads."""
+    """A log that may be replaced, and notices; safe to use from several threads.
 
-    def __init__(self, backend: Backend, session: str, recognise: Callable[[], None]) -> None:
-        """Watch the log of *session*.
+    A base and no part of a log: the two would refer to each other, and a log that nobody remembers
+    would stay in memory until the garbage collector finds it.
+    """
 
-        *recognise* is called when it may have been replaced, to compare it with what is
-        remembered of it, and forget that if it is another.
-        """
+    def __init__(self, backend: Backend, session: str) -> None:
+        """Watch the log of *session*."""
+        self.session = session
         self._backend = backend
-        self._session = session
-        self._recognise = recognise
         self._epoch = 0
 
-    def call(self, work: Callable[[int], _Result]) -> _Result:
+    def _recognise(self) -> None:
+        """Compare the log, which may have been replaced, with what is remembered of it.
+
+        Forget that if it is another.
+        """
+        raise NotImplementedError
+
+    def _steadily(self, work: Callable[[int], _Result]) -> _Result:
         """Return what *work* gives of one and the same log, doing it again until it does.
 
         It is given the log's epoch, which is another for what may be another log.
         """
         while True:
-            epoch = self.meet()
+            epoch = self._meet()
             try:
                 result = work(epoch)
             except (CorruptError, UnsupportedError):
-                if self._backend.epoch(self._session) == epoch:
+                if self._backend.epoch(self.session) == epoch:
                     raise
             else:
-                if self._backend.epoch(self._session) == epoch:
+                if self._backend.epoch(self.session) == epoch:
                     return result
 
-    def meet(self) -> int:
+    def _meet(self) -> int:
         """Recognise the log that is there now, and return its epoch."""
         while True:
-            epoch = self._backend.epoch(self._session)
-            if not epoch and self._backend.size(self._session) is not None:
-                epoch = self._backend.epoch(self._session)  # Asking for the size opened it.
+            epoch = self._backend.epoch(self.session)
+            if not epoch and self._backend.size(self.session) is not None:
+                epoch = self._backend.epoch(self.session)  # Asking for the size opened it.
             if epoch == self._epoch:
                 return epoch
             self._recognise()
             # What was recognised may have been replaced since.
-            if self._backend.epoch(self._session) == epoch:
+            if self._backend.epoch(self.session) == epoch:
                 self._epoch = epoch
 
 
@@ -67,8 +73,8 @@ def steadily(
     """Make a method of a log one that is done again where the log was replaced meanwhile."""
 
     def again(self: Any, /, *args: _Args.args, **kwargs: _Args.kwargs) -> _Result:
-        steady: Steady = self._steady
-        return steady.call(lambda _: method(self, *args, **kwargs))
+        log: Steady = self
+        return log._steadily(lambda _: method(self, *args, **kwargs))
 
     update_wrapper(again, method)
     return again

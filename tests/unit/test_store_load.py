@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -251,6 +252,26 @@ def test_sessions_beyond_those_remembered_load_all_the_same(
             for number in range(5):
                 assert opened.save({"id": f"s{number}", "turn": turn}).version == turn + 1
         assert [opened.load(f"s{number}")["turn"] for number in range(5)] == [2] * 5
+
+
+def test_sessions_beyond_those_remembered_leave_memory_at_once(
+    location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that the store lets go of waits for the garbage collector."""
+    monkeypatch.setattr(catalog, "OPEN_LOGS_MAX", 2)
+    with EventStore.open(location, model=dict) as opened:
+        opened.save({"id": "first"})
+        gc.collect()
+        gc.disable()
+        try:
+            for number in range(20):
+                opened.save({"id": f"s{number}"})
+                opened.save({"id": f"s{number}", "turn": 1})
+                assert opened.load(f"s{number}", at=1) == {"id": f"s{number}"}
+                assert len(list(opened.history(f"s{number}"))) == 2
+            assert gc.collect() < 20
+        finally:
+            gc.enable()
 
 
 def test_versions_are_immutable(store: EventStore) -> None:
