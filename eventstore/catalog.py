@@ -51,12 +51,20 @@ class Catalog:
         )
 
     def close(self) -> None:
-        """Close what is derived: the index, the feed, the search."""
+        """Close what is derived: the index, the feed, the search. Remember nothing of any log.
+
+        The store itself may stay in memory until the garbage collector comes.
+        """
         for search in self._searches.values():
             search.close()
         if self._feed is not None:
             self._feed.close()
         self.index.close()
+        with self._guard:
+            self._logs.clear()
+            self._cached.clear()
+            self._cached_size = 0
+            self._summaries.clear()
 
     @property
     def feed(self) -> Feed:

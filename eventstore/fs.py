@@ -11,6 +11,8 @@ import ctypes
 import fcntl
 import os
 import re
+import weakref
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -108,22 +110,40 @@ def _boot_id() -> str:
         return ""
 
 
+def open_regular(path: Path | str, *, write: bool = False, create: bool = False) -> int:
+    """Open without following a symlink, refusing anything but a regular file."""
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    flags |= os.O_RDWR if write else os.O_RDONLY
+    fd = os.open(path, flags | (os.O_CREAT if create else 0), FILE_MODE)
+    # S_IFREG without the stat module's call: a FIFO or a device must never be read.
+    if os.fstat(fd).st_mode & 0o170000 != 0o100000:
+        os.close(fd)
+        raise OSError(f"not a regular file: {Path(path).name!r}")
+    return fd
+
+
 class OsFileSystem:
-    """The real disk, through `os` and `fcntl`; needs POSIX."""
+    """The real disk, through `os` and `fcntl`; needs POSIX.
+
+    Descriptors that nobody gave back are closed when this leaves memory, as those of Python's own
+    files are.
+    """
+
+    def __init__(self) -> None:
+        """Have nothing open."""
+        self._open: set[int] = set()
+        weakref.finalize(self, _close_all, self._open).atexit = False
 
     def open(self, path: Path | str, *, write: bool = False, create: bool = False) -> int:
-        """Open without following a symlink, refusing anything but a regular file."""
-        flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        flags |= os.O_RDWR if write else os.O_RDONLY
-        fd = os.open(path, flags | (os.O_CREAT if create else 0), FILE_MODE)
-        # S_IFREG without the stat module's call: a FIFO or a device must never be read.
-        if os.fstat(fd).st_mode & 0o170000 != 0o100000:
-            os.close(fd)
-            raise OSError(f"not a regular file: {Path(path).name!r}")
+        """Open, remembering the descriptor."""
+        fd = open_regular(path, write=write, create=create)
+        self._open.add(fd)
         return fd
 
     def close(self, fd: int) -> None:
         """Close."""
+        # Forgotten first: once it is closed, another file may get the number.
+        self._open.discard(fd)
         os.close(fd)
 
     def read_at(self, fd: int, size: int, offset: int) -> bytes:
@@ -242,3 +262,10 @@ class OsFileSystem:
     def boot(self) -> str:
         """Read the kernel's boot id, once: no process outlives it."""
         return _boot_id()
+
+
+def _close_all(fds: set[int]) -> None:
+    """Close what is left open."""
+    while fds:
+        with suppress(OSError):
+            os.close(fds.pop())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from eventstore.errors import EventStoreError, InvalidInputError
-from eventstore.fs import OsFileSystem
+from eventstore.fs import open_regular
 from eventstore.interchange import serde
 from eventstore.state import STATE_SIZE_MAX
 
@@ -28,7 +28,7 @@ _RECORD = re.compile(rb'\A\s*\{[^\n]*"sessionId"\s*:')
 def open_file(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file for reading; raise `InvalidInputError` saying why it cannot be read."""
     try:
-        with os.fdopen(OsFileSystem().open(path), "rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             yield file
     except OSError as error:
         raise InvalidInputError(_why(error)) from None

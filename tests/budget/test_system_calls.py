@@ -41,6 +41,7 @@ class CountingFileSystem(OsFileSystem):
 
     def __init__(self) -> None:
         """Start with nothing counted."""
+        super().__init__()
         self.calls: Counter[str] = Counter()
         self.opened: list[Path] = []
         self.bytes_read = 0

@@ -108,6 +108,7 @@ class Told(OsFileSystem):
 
     def __init__(self) -> None:
         """Note nothing yet."""
+        super().__init__()
         self.done: list[str] = []
         self.interrupted = ""
 
@@ -179,6 +180,7 @@ class SlowToOpen(OsFileSystem):
 
     def __init__(self, slow: str) -> None:
         """Be slow with files that have *slow* in their name."""
+        super().__init__()
         self.slow = slow
         self.is_opening, self.goes_on = threading.Event(), threading.Event()
 

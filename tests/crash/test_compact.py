@@ -35,6 +35,7 @@ class FailingFileSystem(UnsyncedFileSystem):
 
     def __init__(self, name: str, nth: int, fate: str) -> None:
         """Count from the moment that `armed` is set."""
+        super().__init__()
         self.armed = False
         self.name = name
         self.nth = nth
@@ -153,6 +154,7 @@ class OrderedFileSystem(UnsyncedFileSystem):
 
     def __init__(self) -> None:
         """Start with nothing noted."""
+        super().__init__()
         self.done: list[str] = []
 
     def sync_data(self, fd: int) -> None:

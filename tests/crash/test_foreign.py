@@ -488,6 +488,7 @@ class Locks(OsFileSystem):
 
     def __init__(self, error: int) -> None:
         """Fail with *error*, or pretend to lock where it is 0."""
+        super().__init__()
         self.error = error
 
     def lock(self, fd: int, *, wait: bool = True) -> bool:

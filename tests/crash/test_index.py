@@ -347,6 +347,7 @@ class Crashing(OsFileSystem):
 
     def __init__(self) -> None:
         """Live on until told otherwise."""
+        super().__init__()
         self.left = 10**9
 
     def _count(self) -> None:

@@ -43,6 +43,7 @@ class BootedFileSystem(OsFileSystem):
 
     def __init__(self, boots: str) -> None:
         """Call this start of the machine *boots*."""
+        super().__init__()
         self._boots = boots
 
     def boot(self) -> str:

@@ -554,6 +554,7 @@ class InterruptedFileSystem(OsFileSystem):
 
     def __init__(self) -> None:
         """Start with nobody else."""
+        super().__init__()
         self.left = 0
         self.locks = 0
         self.work: Callable[[], Any] = list

@@ -28,6 +28,7 @@ class Interrupted(OsFileSystem):
 
     def __init__(self) -> None:
         """Raise nothing yet."""
+        super().__init__()
         self.fates: dict[str, tuple[BaseException, bool]] = {}
 
     def __getattribute__(self, name: str) -> Any:

@@ -110,6 +110,7 @@ class SharedDisk(OsFileSystem):
 
     def __init__(self, *, whole: bool = True) -> None:
         """Say whether there is a sync of the *whole*."""
+        super().__init__()
         self.whole = whole
         self.fails = False
         self.alone = self.together = 0

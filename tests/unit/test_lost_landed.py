@@ -31,6 +31,7 @@ class FaultyFileSystem(OsFileSystem):
 
     def __init__(self) -> None:
         """Start sound."""
+        super().__init__()
         self.fates: dict[str, str] = {}
         self.failed: list[str] = []
 
@@ -337,7 +338,7 @@ def test_a_health_check_names_the_step_that_fails(tmp_path: Path, name: str, ste
     with pytest.raises(BackendError, match=f"failed to {step}: the disk is on fire") as caught:
         store.health_check()
     assert caught.value.where == str(tmp_path / "store")
-    vars(fs).clear()
+    delattr(fs, name)
     assert list((tmp_path / "store").glob(".probe*")) == []
     store.health_check()
     store.close()
@@ -431,7 +432,7 @@ def test_a_failed_read_is_an_error_of_this_package(tmp_path: Path, name: str) ->
     ):
         with pytest.raises(EventStoreError):
             look()
-    vars(fs).clear()
+    delattr(fs, name)
     assert store.load("s") == session(1)
     assert store.save(session(2)).version == 3
     store.close()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import os
 import pickle
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -253,6 +255,39 @@ def test_a_closed_store_left_nothing_open(tmp_path: Path) -> None:
     store.list()
     store.close()
     assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_store_that_nobody_closed_leaves_nothing_open(tmp_path: Path) -> None:
+    """Descriptors are given back with the memory, and what was saved is there and listed."""
+    gc.collect()
+    before = sorted(os.listdir("/proc/self/fd"))
+    for durability in ("sync", "group", "unsafe_os"):
+        store = EventStore.open(tmp_path / "store", model=dict, durability=durability)
+        store.save({"id": durability})
+        assert store.load(durability) == {"id": durability}
+        del store
+    gc.collect()
+    assert sorted(os.listdir("/proc/self/fd")) == before
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        assert store.list() == ["group", "sync", "unsafe_os"]
+
+
+def test_a_closed_store_gives_its_memory_back_at_once(location: str) -> None:
+    """What was saved and loaded does not wait in memory for the garbage collector."""
+    text = "x" * 1_000_000
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(3):
+            with EventStore.open(location, model=dict) as opened:
+                opened.save({"id": "s", "text": text})
+                opened.save({"id": "s", "text": text, "more": [1]})
+                opened.load_bytes("s")
+        assert tracemalloc.get_traced_memory()[0] < len(text)
+    finally:
+        tracemalloc.stop()
+        gc.enable()
 
 
 def test_leaving_a_with_block_closes(location: str) -> None:

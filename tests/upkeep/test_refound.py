@@ -234,6 +234,7 @@ class LateFileSystem(OsFileSystem):
 
     def __init__(self) -> None:
         """Do not have it yet."""
+        super().__init__()
         self.looked = 0
 
     def status_at(self, path: Path | str) -> os.stat_result | None:
@@ -261,6 +262,7 @@ class FailingFileSystem(OsFileSystem):
 
     def __init__(self, nth: int) -> None:
         """Count down from *nth*."""
+        super().__init__()
         self.left = nth
 
     def __getattribute__(self, name: str) -> Any:

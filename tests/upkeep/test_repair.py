@@ -116,6 +116,7 @@ class FailingFileSystem(UnsyncedFileSystem):
 
     def __init__(self) -> None:
         """Do not fail yet."""
+        super().__init__()
         self.left = -1
 
     def __getattribute__(self, name: str) -> Any:
