@@ -19,6 +19,7 @@ from eventstore.errors import CorruptError
 CONTEXT_SIZE = 128 * 1024
 """Bytes of decoded bodies that a new stream takes as its dictionary, at most."""
 
+_NO_MEMORY = "not enough memory"
 _LEVEL = 3
 _STRONG_LEVEL = 19
 _WINDOW_SIZE_MAX = 2**27
@@ -45,7 +46,10 @@ def compress(data: bytes) -> bytes:
     if compressor is None:
         # Making one costs more than compressing a small state with it.
         compressor = _own.compressor = zstandard.ZstdCompressor(level=_LEVEL)
-    compressed: bytes = compressor.compress(data)
+    try:
+        compressed: bytes = compressor.compress(data)
+    except zstandard.ZstdError as error:
+        raise _no_memory() from error
     return compressed
 
 
@@ -58,19 +62,25 @@ def compress_pieces(pieces: Iterable[bytes], size: int) -> tuple[bytes, bytes]:
     kept: deque[bytes] = deque()
     kept_size = 0
     out: list[bytes] = []
-    for piece in pieces:
-        out.append(stream.compress(piece))
-        kept.append(piece)
-        kept_size += len(piece)
-        while kept_size - len(kept[0]) >= CONTEXT_SIZE:
-            kept_size -= len(kept.popleft())
-    out.append(stream.flush())
+    try:
+        for piece in pieces:
+            out.append(stream.compress(piece))
+            kept.append(piece)
+            kept_size += len(piece)
+            while kept_size - len(kept[0]) >= CONTEXT_SIZE:
+                kept_size -= len(kept.popleft())
+        out.append(stream.flush())
+    except zstandard.ZstdError as error:
+        raise _no_memory() from error
     return b"".join(out), b"".join(kept)[-CONTEXT_SIZE:]
 
 
 def compress_strongly(data: bytes) -> bytes:
     """Return what `compress` does, in fewer bytes and with much more work."""
-    compressed: bytes = zstandard.ZstdCompressor(level=_STRONG_LEVEL).compress(data)
+    try:
+        compressed: bytes = zstandard.ZstdCompressor(level=_STRONG_LEVEL).compress(data)
+    except zstandard.ZstdError as error:
+        raise _no_memory() from error
     return compressed
 
 
@@ -86,11 +96,23 @@ def decompress(body: bytes, size: int, size_max: int) -> bytes:
             raise CorruptError("a body's size contradicts its table")
         decoder = zstandard.ZstdDecompressor(max_window_size=_WINDOW_SIZE_MAX)
         state = decoder.decompress(body, max_output_size=size, allow_extra_data=False)
-    except (zstandard.ZstdError, MemoryError) as error:
-        raise CorruptError("a body does not decompress") from error
+    except zstandard.ZstdError as error:
+        raise undecodable("a body", error) from error
     if len(state) != size:
         raise CorruptError("a body's size contradicts its table")
     return state
+
+
+def undecodable(what: str, error: zstandard.ZstdError) -> CorruptError | MemoryError:
+    """Return the error for bytes that zstd refused; a lack of memory says nothing of the bytes."""
+    if _NO_MEMORY in str(error):
+        return MemoryError(f"no memory to decompress {what}")
+    return CorruptError(f"{what} does not decompress")
+
+
+def _no_memory() -> MemoryError:
+    """Return the error for bytes that zstd does not compress, which has no other reason."""
+    return MemoryError("no memory to compress a body")
 
 
 class Compressor:
@@ -108,8 +130,11 @@ class Compressor:
 
     def add(self, data: bytes) -> bytes:
         """Return the body that lets a reader of all bodies before it decode *data*."""
-        head: bytes = self._stream.compress(data)
-        tail: bytes = self._stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+        try:
+            head: bytes = self._stream.compress(data)
+            tail: bytes = self._stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+        except zstandard.ZstdError as error:
+            raise _no_memory() from error
         return head + tail
 
 
@@ -134,8 +159,8 @@ class Decompressor:
                 decoded += self._stream.decompress(body[start : start + _SLICE_SIZE])
                 if len(decoded) > size:
                     break
-        except (zstandard.ZstdError, MemoryError) as error:
-            raise CorruptError("a stream of deltas does not decompress") from error
+        except zstandard.ZstdError as error:
+            raise undecodable("a stream of deltas", error) from error
         if len(decoded) != size:
             raise CorruptError("a stream's size contradicts its tables")
         return bytes(decoded)
@@ -162,8 +187,8 @@ def read_stream(bodies: Sequence[bytes], sizes: Sequence[int], context: bytes) -
         with decoder.stream_reader(b"".join(bodies)) as reader:
             # One byte more than there should be shows a stream that holds more.
             data: bytes = reader.read(total + 1)
-    except (zstandard.ZstdError, MemoryError) as error:
-        raise CorruptError("a stream of deltas does not decompress") from error
+    except zstandard.ZstdError as error:
+        raise undecodable("a stream of deltas", error) from error
     if len(data) != total:
         raise CorruptError("a stream's size contradicts its tables")
     decoded, start = [], 0

@@ -29,6 +29,7 @@ from eventstore.interchange.files import open_file
 from eventstore.leb128 import Reader, put
 from eventstore.parcel import Checker, Parcel
 from eventstore.state import STATE_SIZE_MAX
+from eventstore.stream import undecodable
 
 _LEVEL = 6
 _WINDOW_SIZE_MAX = 2**27
@@ -158,8 +159,8 @@ class Bundle:
                 raise CorruptError(f"a block claims to hold {size} bytes")
             decoder = zstandard.ZstdDecompressor(max_window_size=_WINDOW_SIZE_MAX)
             items: bytes = decoder.decompress(data, max_output_size=size, allow_extra_data=False)
-        except (zstandard.ZstdError, MemoryError) as error:
-            raise CorruptError("a block does not decompress") from error
+        except zstandard.ZstdError as error:
+            raise undecodable("a block", error) from error
         return items
 
 

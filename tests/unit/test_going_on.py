@@ -8,6 +8,8 @@ import gc
 import os
 import random
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -439,3 +441,41 @@ def test_an_interrupted_leader_keeps_nobody_waiting() -> None:
     thread.start()
     thread.join(10)
     assert synced == [2]
+
+
+_SHORT_OF_MEMORY = """
+import resource, sys
+from pathlib import Path
+from eventstore import EventStore
+
+with EventStore.open(sys.argv[1], model=dict) as store:
+    store.verify(["small"], deep=True)
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    limit = int(status["VmSize"].split()[0]) * 1024 + 16 * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    for work in (
+        lambda: store.load_bytes("a", at=1),
+        lambda: store.verify(["a"], deep=True),
+        lambda: store.repair(["a"], apply=True),
+    ):
+        try:
+            work()
+        except MemoryError:
+            print("MemoryError")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
+def test_a_lack_of_memory_is_no_damage(tmp_path: Path) -> None:
+    """Where there is no memory for a state, it is not said to be damaged, nor repaired."""
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        store.save({"id": "small"})
+        for number in range(3):
+            store.save({"id": "a", "text": "x" * 64 * 2**20, "number": number})
+        before = [version.commit for version in store.history("a")]
+    run = [sys.executable, "-c", _SHORT_OF_MEMORY, str(tmp_path / "store")]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["MemoryError"] * 3
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        assert store.verify(deep=True).states == {"sound": 2}
+        assert [version.commit for version in store.history("a")] == before
