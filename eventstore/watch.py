@@ -13,7 +13,7 @@ from typing import Any
 
 from eventstore.catalog import Catalog
 from eventstore.commit import Version
-from eventstore.errors import CorruptError, InvalidInputError
+from eventstore.errors import CorruptError, EventStoreError, InvalidInputError
 from eventstore.feed import Run
 
 INTERVAL_MIN = 0.005
@@ -126,8 +126,13 @@ class SessionSource(Source):
             self._seen = newest  # A power cut took back what was never synced.
         if newest <= self._seen:
             return None
+        try:
+            version = log.version(self._seen + 1)
+        except EventStoreError:
+            self._seen += 1
+            raise
         self._seen += 1
-        return log.version(self._seen)
+        return version
 
     def mark(self) -> list[Any]:
         """Name the session and the version."""
@@ -161,23 +166,32 @@ class StoreSource(Source):
 
     def next(self) -> Version | None:
         """Take the next version of the feed, brought up to date where it ends."""
-        feed = self._catalog().feed
-        if not self._runs and not self._fill():
-            feed.catch_up()
-            if not self._fill():
-                return None
-        run = self._runs[0]
-        if run.place != self._place:
-            self._place, self._seen = run.place, run.first - 1
-        self._seen += 1
-        if self._seen == run.last:
-            self._runs.popleft()
-        # What cannot be read is passed all the same, or nobody would ever get beyond it.
-        return self._catalog().log(run.session).version(self._seen)
+        run = self._run()
+        if run is None:
+            return None
+        place, seen = run.place, self._seen + 1 if run.place == self._place else run.first
+        try:
+            version = self._catalog().log(run.session).version(seen)
+        except EventStoreError:
+            # What cannot be read is passed all the same, or nobody would ever get beyond it.
+            self._place, self._seen = place, seen
+            raise
+        self._place, self._seen = place, seen
+        return version
 
     def mark(self) -> list[Any]:
         """Name the feed, the place in it, and the version there."""
         return ["store", self._store, self._feed, self._place, self._seen]
+
+    def _run(self) -> Run | None:
+        """Return the run that the next version is in, None if there is none yet."""
+        if self._runs and (self._runs[0].place, self._runs[0].last) == (self._place, self._seen):
+            self._runs.popleft()
+        if not self._runs and not self._fill():
+            self._catalog().feed.catch_up()
+            if not self._fill():
+                return None
+        return self._runs[0]
 
     def _fill(self) -> bool:
         """Fetch more of the feed; False if it ends here."""

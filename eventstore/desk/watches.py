@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 
 from eventstore.commit import Version
 from eventstore.desk.base import StoreBase
 from eventstore.desk.waiting import AsyncBase
-from eventstore.errors import InvalidInputError
+from eventstore.errors import EventStoreError, InvalidInputError
 from eventstore.input import check_id
 from eventstore.watch import SessionSource, Source, StoreSource, Watch
 
@@ -54,7 +56,10 @@ def _own(version: Version, id: str | None) -> int:
 
 
 class AsyncWatch(AsyncIterator[Version]):
-    """A `Watch` for `async for`; no thread is held while it waits."""
+    """A `Watch` for `async for`; no thread is held while it waits.
+
+    A call that is cancelled takes nothing: the next one returns what it would have returned.
+    """
 
     def __init__(
         self, store: AsyncWatches, id: str | None, after: After, wait: float | None
@@ -63,27 +68,33 @@ class AsyncWatch(AsyncIterator[Version]):
         self._store = store
         self._asked = id, after, wait
         self._watch: Watch | None = None
+        self._cursor: str | None = None
+        # A thread goes on when the call that waits for it is cancelled.
+        self._guard = threading.Lock()
+        self._found: tuple[Version | EventStoreError, str] | None = None
 
     async def start(self) -> Watch:
         """Begin to watch now, unless that was done, so that what comes from here on is seen."""
-        if self._watch is None:
-            id, after, wait = self._asked
-            self._watch = await self._store._wait(Watches.watch, id, after=after, wait=wait)
-        return self._watch
+        watch = self._watch
+        return await self._store._wait(self._begun) if watch is None else watch
 
     @property
     def cursor(self) -> str | None:
         """The place behind the last version that was returned; None before the watch began."""
-        return None if self._watch is None else self._watch.cursor
+        return self._cursor
 
     async def __anext__(self) -> Version:
         """Return the next version, waiting for it."""
         watch = await self.start()
         since = time.monotonic()
         while True:
-            version = await self._store._in_thread(watch.poll)
-            if version is not None:
-                return version
+            await self._store._in_thread(partial(self._look, watch))
+            if self._found is not None:
+                # Nothing is awaited from here on, so nothing can be cancelled.
+                (found, self._cursor), self._found = self._found, None
+                if isinstance(found, EventStoreError):
+                    raise found
+                return found
             pause = watch.left(since)
             if pause is None:
                 raise StopAsyncIteration
@@ -93,6 +104,27 @@ class AsyncWatch(AsyncIterator[Version]):
         """End the watch; the cursor stays."""
         if self._watch is not None:
             self._watch.close()
+
+    def _begun(self, store: Watches) -> Watch:
+        """Begin to watch, once."""
+        with self._guard:
+            if self._watch is None:
+                id, after, wait = self._asked
+                watch = store.watch(id, after=after, wait=wait)
+                self._cursor, self._watch = watch.cursor, watch
+            return self._watch
+
+    def _look(self, watch: Watch) -> None:
+        """Keep the next version, if there is one, unless one is kept that nobody took yet."""
+        with self._guard:
+            if self._found is not None:
+                return
+            try:
+                version: Version | EventStoreError | None = watch.poll()
+            except EventStoreError as error:
+                version = error  # It is raised once, so it must reach somebody.
+            if version is not None:
+                self._found = version, watch.cursor
 
 
 class AsyncWatches(AsyncBase):

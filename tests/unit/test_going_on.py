@@ -11,18 +11,23 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from inspect import CO_GENERATOR
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 
+import eventstore
 from eventstore import BackendError, CorruptError, DurabilityError, EventStore
 from eventstore.backends.file import FileBackend
 from eventstore.backends.log_syncs import Group
 from eventstore.fs import OsFileSystem
 from eventstore.marks import Marks, _ids
+
+PACKAGE = f"{Path(eventstore.__file__).parent}{os.sep}"
 
 
 class Interrupted(OsFileSystem):
@@ -441,6 +446,53 @@ def test_an_interrupted_leader_keeps_nobody_waiting() -> None:
     thread.start()
     thread.join(10)
     assert synced == [2]
+
+
+def interrupted_at(number: int, work: Callable[[], object], rooms: tuple[str, ...] = ("",)) -> bool:
+    """Do *work* with Ctrl-C before the call of some number in some rooms; whether it came."""
+    left = [number]
+
+    def count(frame: FrameType, event: str, _: Any) -> None:
+        # A generator that goes on is not called, and is not interrupted there either.
+        if event != "call" or frame.f_code.co_flags & CO_GENERATOR:
+            return
+        room = frame.f_code.co_filename
+        if room.startswith(PACKAGE) and room.endswith(rooms):
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+
+    sys.setprofile(count)
+    try:
+        work()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(None)
+    return left[0] < 0
+
+
+@pytest.mark.parametrize("session", [None, "a"])
+def test_an_interrupt_keeps_no_version_from_a_watch(tmp_path: Path, session: str | None) -> None:
+    """Ctrl-C at any call of a watch, which goes on behind it, skips no version and repeats none."""
+    number, goes_on = 0, True
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        for count in range(1, 4):
+            store.save(said(count))
+        while goes_on:
+            store._catalog.forget("a")
+            watch = store.watch(session, after=0, wait=0)
+            found: list[int] = []
+
+            def go_on(watch: Any = watch, found: Any = found) -> None:
+                while (version := watch.poll()) is not None:
+                    found.append(version.version)
+
+            goes_on = interrupted_at(number, go_on)
+            go_on()
+            assert found == [1, 2, 3], number
+            number += 1
+    assert number > 20
 
 
 _SHORT_OF_MEMORY = """

@@ -6,6 +6,7 @@ import asyncio
 import os
 import pickle
 import signal
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from eventstore import (
     AsyncEventStore,
     BackendError,
     ConflictError,
+    CorruptError,
     EventStore,
     InvalidInputError,
     SessionData,
@@ -249,3 +251,74 @@ async def _save(store: AsyncEventStore, id: str) -> list[str]:
     """Save one session and list all, in one go of a loop."""
     await store.save(SessionData(id=id))
     return await store.list()
+
+
+def test_a_watch_loses_nothing_to_calls_that_are_cancelled(tmp_path: Path) -> None:
+    """What a cancelled call would have returned is what the next one returns, and the cursor."""
+
+    async def work(store: AsyncEventStore) -> None:
+        for id in (None, "s"):
+            await store.save({"id": "s"})
+            watch = store.watch(id, after=0, wait=0)
+            plain = await watch.start()
+            look, looking, looked = plain.poll, threading.Event(), threading.Event()
+
+            def slow(look: Any = look, looking: Any = looking, looked: Any = looked) -> Any:
+                looking.set()
+                looked.wait()
+                return look()
+
+            plain.poll = slow  # type: ignore[method-assign]
+            before = watch.cursor
+            for _ in range(3):
+                call = asyncio.ensure_future(anext(watch))
+                while not looking.is_set():
+                    await asyncio.sleep(0)
+                call.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await call
+            assert watch.cursor == before
+            looked.set()
+            found = [version.version async for version in watch]
+            assert found == [v.version async for v in store.watch("s", after=0, wait=0)]
+            assert watch.cursor == plain.cursor != before
+
+    run(str(tmp_path / "store"), work, model=dict)
+
+
+def test_a_cancelled_beginning_of_a_watch_is_its_beginning(location: str) -> None:
+    """A watch sees what is committed since it was first asked, though that call was cancelled."""
+
+    async def work(store: AsyncEventStore) -> None:
+        watch = store.watch("s", wait=0)
+        call = asyncio.ensure_future(anext(watch))
+        while watch.cursor is None:
+            await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        begun = await watch.start()
+        await store.save({"id": "s"})
+        assert [version.version async for version in watch] == [1]
+        assert await watch.start() is begun
+
+    run(location, work, model=dict)
+
+
+def test_a_damaged_version_is_told_though_the_first_call_was_cancelled(tmp_path: Path) -> None:
+    """The error that a cancelled call would have raised is raised by the next."""
+
+    async def work(store: AsyncEventStore) -> None:
+        watch = store.watch("s", after=0, wait=0)
+        plain = await watch.start()
+
+        def damaged() -> None:
+            raise CorruptError("is damaged")
+
+        plain.poll = damaged  # type: ignore[method-assign]
+        watch._look(plain)
+        del plain.poll
+        with pytest.raises(CorruptError, match="is damaged"):
+            await anext(watch)
+        assert [version async for version in watch] == []
+
+    run(str(tmp_path / "store"), work, model=dict)
