@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Generator, Mapping
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -32,7 +33,8 @@ class AsyncStateStore:
         """Open with *opening* when first awaited; most callers want `AsyncStateStore.open`."""
         self._opening = opening
         self._state: StateStore | None = None
-        self._lock = asyncio.Lock()
+        self._guard = threading.Lock()
+        self._closed = False
 
     @classmethod
     def open(
@@ -51,9 +53,8 @@ class AsyncStateStore:
 
     async def __aenter__(self) -> Self:
         """Open."""
-        async with self._lock:
-            if self._state is None:
-                self._state = await asyncio.to_thread(self._opening)
+        if self._state is None:
+            await asyncio.to_thread(self._open)
         return self
 
     async def __aexit__(
@@ -67,8 +68,7 @@ class AsyncStateStore:
 
     async def close(self) -> None:
         """Wait for prunes in the background and close. Repeating it does nothing."""
-        if self._state is not None:
-            await asyncio.to_thread(self._state.close)
+        await asyncio.to_thread(self._close)
 
     @property
     def state(self) -> StateStore:
@@ -146,6 +146,21 @@ class AsyncStateStore:
     async def wait_for_prunes(self) -> list[PruneReport]:
         """Wait until no prune runs in the background; return the reports not yet returned."""
         return await self._wait(StateStore.wait_for_prunes)
+
+    def _open(self) -> None:
+        """Open the store, once; whoever asked may have been cancelled meanwhile."""
+        with self._guard:
+            if self._closed:
+                raise BackendError("the store is closed", hint="open it again")
+            if self._state is None:
+                self._state = self._opening()
+
+    def _close(self) -> None:
+        """Close the store for good, whether it was opened or not."""
+        with self._guard:
+            self._closed = True
+            if self._state is not None:
+                self._state.close()
 
     async def _wait(
         self,

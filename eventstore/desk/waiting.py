@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -30,6 +31,7 @@ class AsyncBase:
         self._opening = opening
         self._store: StoreBase | None = None
         self._closed = False
+        self._ended = False
         self._start()
 
     def __await__(self) -> Generator[Any, None, Self]:
@@ -56,12 +58,10 @@ class AsyncBase:
 
     async def close(self) -> None:
         """Close the store. Repeating it does nothing."""
-        if self._closed:
-            return
-        if self._store is not None:
-            await self._wait(StoreBase.close)
-        self._closed = True
-        self._threads.shutdown(wait=False)
+        if not self._closed:
+            await self._in_thread(self._close)
+            self._closed = True
+            self._threads.shutdown(wait=False)
 
     async def sync(self) -> None:
         """Make everything saved so far durable."""
@@ -95,11 +95,24 @@ class AsyncBase:
 
     async def _opened(self) -> StoreBase:
         """Return the store, opened once, however many tasks ask."""
-        if self._store is None:
-            async with self._lock:
-                if self._store is None:
-                    self._store = await self._in_thread(self._opening)
-        return self._store
+        store = self._store
+        return await self._in_thread(self._open) if store is None else store
+
+    def _open(self) -> StoreBase:
+        """Open the store, once; whoever asked may have been cancelled meanwhile."""
+        with self._guard:
+            if self._ended:
+                raise BackendError("the store is closed", hint="open it again")
+            if self._store is None:
+                self._store = self._opening()
+            return self._store
+
+    def _close(self) -> None:
+        """Close the store for good, whether it was opened or not."""
+        with self._guard:
+            self._ended = True
+            if self._store is not None:
+                self._store.close()
 
     async def _in_thread(self, call: Callable[[], _Result]) -> _Result:
         """Run *call* in a thread and wait for it."""
@@ -112,5 +125,5 @@ class AsyncBase:
     def _start(self) -> None:
         """Make the threads of this process; they start when there is work."""
         self._process = os.getpid()
-        self._lock = asyncio.Lock()
+        self._guard = threading.Lock()
         self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="eventstore")

@@ -25,6 +25,8 @@ from eventstore import (
     SessionStore,
     TraceEvent,
 )
+from eventstore.adapters.oxios import StateStore
+from eventstore.adapters.oxios_async import AsyncStateStore
 
 Work = Callable[[AsyncEventStore], Awaitable[None]]
 
@@ -322,3 +324,67 @@ def test_a_damaged_version_is_told_though_the_first_call_was_cancelled(tmp_path:
         assert [version async for version in watch] == []
 
     run(str(tmp_path / "store"), work, model=dict)
+
+
+@pytest.mark.parametrize("kind", [AsyncEventStore, AsyncStateStore])
+def test_a_cancelled_opening_is_gone_on_with(tmp_path: Path, kind: Any) -> None:
+    """Opening that nobody waits for any more opens the one store that later calls use."""
+    opened: list[Any] = []
+    begun, go_on = threading.Event(), threading.Event()
+    plain = StateStore if kind is AsyncStateStore else EventStore
+
+    def opening() -> Any:
+        begun.set()
+        go_on.wait()
+        opened.append(plain.open(tmp_path / "store", durability="group"))
+        return opened[-1]
+
+    store = kind(opening)
+
+    async def cancelled() -> None:
+        calls = [asyncio.ensure_future(store.__aenter__()) for _ in range(3)]
+        while not begun.is_set():
+            await asyncio.sleep(0)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        go_on.set()
+
+    async def used() -> None:
+        # As several tasks of another loop, which no lock of the first may keep out.
+        await asyncio.gather(*(store.__aenter__() for _ in range(3)))
+        await store.close()
+        with pytest.raises(BackendError, match="closed"):
+            await (store.list() if kind is AsyncEventStore else store.list_sessions())
+
+    before = len(os.listdir("/dev/fd"))
+    asyncio.run(cancelled())
+    asyncio.run(used())
+    assert len(opened) == 1
+    assert len(os.listdir("/dev/fd")) == before
+
+
+def test_closing_waits_for_an_opening(tmp_path: Path) -> None:
+    """A store that is closed while it is opened is closed."""
+    opened: list[EventStore] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def opening() -> EventStore:
+        begun.set()
+        go_on.wait()
+        opened.append(EventStore.open(tmp_path / "store"))
+        return opened[-1]
+
+    async def main() -> None:
+        store = AsyncEventStore(opening)
+        call = asyncio.ensure_future(store.list())
+        while not begun.is_set():
+            await asyncio.sleep(0)
+        closing = asyncio.ensure_future(store.close())
+        await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.gather(call, closing, return_exceptions=True)
+        with pytest.raises(BackendError, match="closed"):
+            opened[0].list()
+
+    asyncio.run(main())
