@@ -115,10 +115,13 @@ def open_regular(path: Path | str, *, write: bool = False, create: bool = False)
     flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     flags |= os.O_RDWR if write else os.O_RDONLY
     fd = os.open(path, flags | (os.O_CREAT if create else 0), FILE_MODE)
-    # S_IFREG without the stat module's call: a FIFO or a device must never be read.
-    if os.fstat(fd).st_mode & 0o170000 != 0o100000:
+    try:
+        # S_IFREG without the stat module's call: a FIFO or a device must never be read.
+        if os.fstat(fd).st_mode & 0o170000 != 0o100000:
+            raise OSError(f"not a regular file: {Path(path).name!r}")
+    except BaseException:
         os.close(fd)
-        raise OSError(f"not a regular file: {Path(path).name!r}")
+        raise
     return fd
 
 

@@ -165,8 +165,10 @@ class Database:
                 self._remove_files()
             # Made here first, so that it is as private as the logs.
             fd = self._fs.open(self._path, write=True, create=True)
-            self._inode = self._fs.status(fd).st_ino
-            self._fs.close(fd)
+            try:
+                self._inode = self._fs.status(fd).st_ino
+            finally:
+                self._fs.close(fd)
             return self._connect(self._path)
 
     @contextmanager
@@ -178,7 +180,11 @@ class Database:
             self._fs.lock(fd)
             yield
         finally:
-            self._fs.close(fd)
+            try:
+                # An interrupt may come before a call: whichever it keeps, the other unlocks.
+                self._fs.unlock(fd)
+            finally:
+                self._fs.close(fd)
 
     def _remove_files(self) -> None:
         """Remove the database and what SQLite keeps beside it."""

@@ -168,4 +168,8 @@ class FileLayout:
             finally:
                 self._fs.close(second)
         finally:
-            self._fs.close(first)
+            try:
+                # An interrupt may come before a call: whichever it keeps, the other unlocks.
+                self._fs.unlock(first)
+            finally:
+                self._fs.close(first)

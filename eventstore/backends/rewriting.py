@@ -83,7 +83,11 @@ def rewriting_of(fs: FileSystem, layout: FileLayout, log: str) -> Iterator[FileR
             raise refused("remove a rewriting of the log", log, error) from error
         finally:
             with suppress(OSError):  # The descriptor is gone, and what it was for is done.
-                fs.close(fd)
+                try:
+                    # An interrupt may come before a call: whichever it keeps, the other unlocks.
+                    fs.unlock(fd)
+                finally:
+                    fs.close(fd)
 
 
 def _locked(fs: FileSystem, path: Path) -> int:

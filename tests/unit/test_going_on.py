@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from inspect import CO_GENERATOR
 from pathlib import Path
 from types import FrameType
@@ -28,6 +29,8 @@ from eventstore.fs import OsFileSystem
 from eventstore.marks import Marks, _ids
 
 PACKAGE = f"{Path(eventstore.__file__).parent}{os.sep}"
+HOLDING = ("fs.py", "index_database.py", "log_files.py", "writing.py", "marks.py")
+"""The rooms that open and lock."""
 
 
 class Interrupted(OsFileSystem):
@@ -470,6 +473,40 @@ def interrupted_at(number: int, work: Callable[[], object], rooms: tuple[str, ..
     finally:
         sys.setprofile(None)
     return left[0] < 0
+
+
+@pytest.mark.parametrize("work", ["load", "sessions"])
+def test_an_interrupt_anywhere_leaves_no_lock_and_no_descriptor(tmp_path: Path, work: str) -> None:
+    """Ctrl-C before any call leaves no lock, and no descriptor once the store is let go of."""
+    with EventStore.open(tmp_path / "first", model=dict) as store:
+        store.save(said(1))
+    (tmp_path / "first" / "index.db").unlink()
+    before = len(os.listdir("/dev/fd"))
+    number, goes_on = 0, True
+    while goes_on:
+        directory = tmp_path / "store"
+        shutil.copytree(tmp_path / "first", directory)
+        store = EventStore.open(directory, model=dict)
+        if work == "close":
+            store.save(said(2))
+        call: Callable[[], object] = {
+            "load": partial(store.load, "a", at=1),
+            "sessions": store.sessions,
+            "close": store.close,
+        }[work]
+        goes_on = interrupted_at(number, call, HOLDING)
+        assert not is_locked(directory), number
+        with (directory / "format.json").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        store.close()
+        del store, call
+        gc.collect()
+        assert len(os.listdir("/dev/fd")) == before, number
+        with EventStore.open(directory, model=dict) as store:
+            assert listed(store) == {"a": 2 if work == "close" else 1}
+        shutil.rmtree(directory)
+        number += 1
+    assert number > 5
 
 
 @pytest.mark.parametrize("session", [None, "a"])
