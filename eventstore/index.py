@@ -10,7 +10,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -212,12 +212,11 @@ class Index:
 
     def close(self) -> None:
         """Write what is pending and close; an index that cannot be written is left to its marks."""
-        with self._guard:
-            self._flush()
-            self._database.close()
+        with self._guard, ExitStack() as closing:
             if self._marks is not None:
-                with suppress(OSError):
-                    self._marks.close()
+                closing.callback(self._marks.close)
+            closing.callback(self._database.close)
+            self._flush()
 
     def abandon(self) -> None:
         """Let go in a forked child, without touching what the parent still uses."""

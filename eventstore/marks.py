@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from eventstore.fs import FileSystem
@@ -106,11 +107,16 @@ class Marks:
 
     def close(self) -> None:
         """Give the lock back; the file goes too unless marks are left in it."""
-        if self._path is not None:
+        if self._path is None:
+            return
+        try:
             if not self._marked:
-                self._fs.remove(self._path)
-            self._fs.close(self._fd)
+                with suppress(OSError):  # It is left to whoever lists next.
+                    self._fs.remove(self._path)
+        finally:
             self._path = None
+            with suppress(OSError):
+                self._fs.close(self._fd)
 
     def abandon(self) -> None:
         """Close the descriptor that a forked child inherited, leaving the file to the parent."""

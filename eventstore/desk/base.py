@@ -106,10 +106,14 @@ class StoreBase:
         )
 
     def close(self) -> None:
-        """Close the store; what was acknowledged is durable already. Repeating it does nothing."""
-        if not self._closed:
-            self._closed = True
+        """Close the store; what was acknowledged is durable already.
+
+        Repeating it does nothing, or what an interrupt kept the first call from.
+        """
+        self._closed = True
+        try:
             self._catalog.close()
+        finally:
             self._backend.close()
 
     def __enter__(self) -> Self:

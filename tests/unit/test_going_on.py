@@ -475,7 +475,7 @@ def interrupted_at(number: int, work: Callable[[], object], rooms: tuple[str, ..
     return left[0] < 0
 
 
-@pytest.mark.parametrize("work", ["load", "sessions"])
+@pytest.mark.parametrize("work", ["load", "sessions", "close"])
 def test_an_interrupt_anywhere_leaves_no_lock_and_no_descriptor(tmp_path: Path, work: str) -> None:
     """Ctrl-C before any call leaves no lock, and no descriptor once the store is let go of."""
     with EventStore.open(tmp_path / "first", model=dict) as store:
