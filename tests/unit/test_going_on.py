@@ -568,3 +568,34 @@ def test_a_lack_of_memory_is_no_damage(tmp_path: Path) -> None:
     with EventStore.open(tmp_path / "store", model=dict) as store:
         assert store.verify(deep=True).states == {"sound": 2}
         assert [version.commit for version in store.history("a")] == before
+
+
+_SHORT_OF_WINDOW = """
+import resource
+from pathlib import Path
+import zstandard
+from eventstore.stream import Decompressor, read_stream
+
+window = zstandard.ZstdCompressionParameters.from_level(3, window_log=26)
+stream = zstandard.ZstdCompressor(compression_params=window).compressobj()
+size = 80 * 2**20
+body = stream.compress(bytes(size)) + stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+limit = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + 30 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+for work in (
+    lambda: Decompressor(b"").add(body, size),
+    lambda: read_stream([body], [1000], b""),
+):
+    try:
+        work()
+    except MemoryError as error:
+        print(type(error.__cause__).__name__)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
+def test_a_lack_of_memory_that_zstd_tells_of_is_no_damage() -> None:
+    """What a stream's window found no memory for is not said to be damaged."""
+    run = [sys.executable, "-c", _SHORT_OF_WINDOW]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["ZstdError"] * 2

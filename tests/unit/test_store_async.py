@@ -260,7 +260,8 @@ def test_a_watch_loses_nothing_to_calls_that_are_cancelled(tmp_path: Path) -> No
 
     async def work(store: AsyncEventStore) -> None:
         for id in (None, "s"):
-            await store.save({"id": "s"})
+            for turn in range(5):
+                await store.save({"id": "s", "turn": [id, turn]})
             watch = store.watch(id, after=0, wait=0)
             plain = await watch.start()
             look, looking, looked = plain.poll, threading.Event(), threading.Event()
@@ -302,6 +303,18 @@ def test_a_cancelled_beginning_of_a_watch_is_its_beginning(location: str) -> Non
         await store.save({"id": "s"})
         assert [version.version async for version in watch] == [1]
         assert await watch.start() is begun
+
+    run(location, work, model=dict)
+
+
+def test_a_watch_that_is_begun_twice_begins_once(location: str) -> None:
+    """Tasks that begin one watch at the same time get the same."""
+
+    async def work(store: AsyncEventStore) -> None:
+        for _ in range(20):
+            watch = store.watch("s", wait=0)
+            first, *others = await asyncio.gather(*(watch.start() for _ in range(8)))
+            assert all(other is first for other in others)
 
     run(location, work, model=dict)
 
