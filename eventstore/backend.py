@@ -149,8 +149,11 @@ class Backend(ABC):
         raise BackendError(f"a store in {self.name} has nothing elsewhere", session=log)
 
     @abstractmethod
-    def sync(self) -> None:
-        """Make everything appended so far durable, where `append` does not already."""
+    def sync(self) -> dict[str, int]:
+        """Make everything appended so far durable, where `append` does not already.
+
+        Returns the logs that were not, and up to which offset each of them is now.
+        """
 
     @abstractmethod
     def check(self) -> None:

@@ -14,6 +14,7 @@ from eventstore.errors import CorruptError, EventStoreError
 from eventstore.feed import Feed
 from eventstore.index import Index
 from eventstore.index_rows import INTEGER_MAX
+from eventstore.index_tables import settle
 from eventstore.intake import Intake
 from eventstore.log import Log
 from eventstore.log_standing import Standing
@@ -24,7 +25,6 @@ from eventstore.views import Summary, summary_of
 
 Summarise = Callable[[], Summary]
 """Returns what lists say of a state that was just saved."""
-
 
 OPEN_LOGS_MAX = 1024
 """How many sessions are remembered between calls; beyond it the least recently used are not."""
@@ -49,6 +49,15 @@ class Catalog:
         self.index = Index(
             backend.fs, backend.directory, read_row=self._read_row, sizes=self._sizes
         )
+
+    def sync(self) -> None:
+        """Make everything saved so far durable, and note it as acknowledged."""
+        ends = self._backend.sync()
+        for session, end in ends.items():
+            if (log := self._logs.get(session)) is not None:
+                log.synced(end)
+        if ends:
+            self.index.ask(partial(settle, ends.items()))
 
     def close(self) -> None:
         """Close what is derived: the index, the feed, the search. Remember nothing of any log.

@@ -27,6 +27,8 @@ CHANGED = (
     "ORDER BY change, id LIMIT ?"
 )
 
+_SETTLE = "UPDATE sessions SET settled = ?1 WHERE id = ?2 AND settled < ?1 AND stored >= ?1"
+
 Sizes = Callable[[], Iterable[tuple[str, int]]]
 """Returns every log and its size."""
 
@@ -37,6 +39,13 @@ class Position:
 
     index: str
     change: int
+
+
+def settle(ends: Iterable[tuple[str, int]], connection: sqlite3.Connection) -> None:
+    """Note up to where logs were made durable, in the rows that know of that much."""
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(_SETTLE, [(end, session) for session, end in ends])
 
 
 class Tables:

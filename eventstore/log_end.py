@@ -85,6 +85,12 @@ class LogEnd(Steady):
                 raise copy(self._damage)
             return None if head is None else head.version
 
+    def synced(self, end: int) -> None:
+        """Note that the log was made durable up to *end*, if that is a place in it still."""
+        with self._guard:
+            if self._head is not None and self.settled < end <= self._head.end:
+                self.settled = end
+
     def _recognise(self) -> None:
         """Forget everything if the log is not the one that is known, or its continuation."""
         with self._guard:

@@ -100,8 +100,9 @@ class FileBackend(Backend):
                 self.fs.write_back(file.fd, len(frame), position)
             meanwhile()
         # A repeat is synced too: the first try may have failed at this very line.
-        self._syncs.done(log, file, entry=position == 0)  # The commit point.
-        file.end = position + len(frame)
+        end = position + len(frame)
+        self._syncs.done(log, file, entry=position == 0, end=end)  # The commit point.
+        file.end = end
 
     def epoch(self, log: str) -> int:
         """Return that of the open file."""
@@ -185,9 +186,9 @@ class FileBackend(Backend):
             raise refused("put the log back", log, error) from error
         self._layout.sync_entry(log)
 
-    def sync(self) -> None:
+    def sync(self) -> dict[str, int]:
         """Sync what was appended to without a sync, and names with it."""
-        self._syncs.all()
+        return self._syncs.all()
 
     def check(self) -> None:
         """Probe the directory with a small file of its own."""

@@ -32,7 +32,7 @@ class LogSyncs:
         self.durable = mode != "unsafe_os"
         self._guard = threading.Lock()
         self._turn = threading.Lock()
-        self._later: set[str] = set()
+        self._later: dict[str, int] = {}
         # Open before anything is written, so that it is told of every error since.
         self._whole = -1
         try:
@@ -43,14 +43,14 @@ class LogSyncs:
         self._sync_all = self._sync_whole if can_share else None
         self._group = Group(self._sync_all) if mode == "group" and self._sync_all else None
 
-    def done(self, log: str, file: LogFile, *, entry: bool) -> None:
-        """Make what was written to *log* durable, with *entry* its name too; or note it for later.
+    def done(self, log: str, file: LogFile, *, entry: bool, end: int = 0) -> None:
+        """Make *log* durable up to *end*, with *entry* its name too; or note it for later.
 
         A failed sync is never repeated, because a repeat can lie.
         """
         if not self.durable:
             with self._guard:
-                self._later.add(log)
+                self._later[log] = max(end, self._later.get(log, 0))
             return
         try:
             if self._group is None:
@@ -63,22 +63,26 @@ class LogSyncs:
             self._files.drop(log, pages=True)
             raise self._unclear(log, error) from error
 
-    def all(self) -> None:
-        """Make durable what was noted for later, all of it that can be; it stays noted until then.
+    def all(self) -> dict[str, int]:
+        """Make durable what was noted for later, and return up to where each log is so now.
 
+        All of it that can be; the rest stays noted.
         Raises the first error, once every log was tried.
         """
         # One at a time: who finds nothing left to sync must not return before it is synced.
         with self._turn:
             with self._guard:
-                later, self._later = self._later, set()
+                later, self._later = self._later, {}
+            noted = dict(later)
             try:
                 self._all_of(later)
             finally:
                 with self._guard:
-                    self._later |= later
+                    for log, end in later.items():
+                        self._later[log] = max(end, self._later.get(log, 0))
+        return {log: end for log, end in noted.items() if end}
 
-    def _all_of(self, later: set[str]) -> None:
+    def _all_of(self, later: dict[str, int]) -> None:
         """Sync some logs, each taken out of *later* once a try has shown what becomes of it."""
         if len(later) > 1 and self._sync_all is not None:
             log = min(later)
@@ -97,17 +101,17 @@ class LogSyncs:
         if errors:
             raise errors[0]
 
-    def _one_of(self, later: set[str], log: str) -> None:
+    def _one_of(self, later: dict[str, int], log: str) -> None:
         """Sync one log, which stays in *later* where it could not be tried."""
         with self._files.held(log) as file:
             if file is not None:
                 try:
                     self._sync_one(log, file, entry=True)
                 except OSError as error:
-                    later.discard(log)
+                    later.pop(log, None)
                     self._files.drop(log, pages=True)
                     raise self._unclear(log, error) from error
-        later.discard(log)
+        later.pop(log, None)
 
     def _can_share(self) -> bool:
         """Open what the whole file system is synced through; whether that works here."""

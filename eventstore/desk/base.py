@@ -147,8 +147,7 @@ class StoreBase:
 
     def sync(self) -> None:
         """Make everything saved so far durable; with durability `sync` it is already."""
-        self._open_catalog()
-        self._backend.sync()
+        self._open_catalog().sync()
 
     def health_check(self) -> None:
         """Prove that a write, a sync and a read-back work; raise `BackendError` naming the step."""

@@ -427,6 +427,36 @@ def test_unsafe_os_is_durable_after_sync(tmp_path: Path) -> None:
             assert store.load("s").model_name == durability
 
 
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize("last", [2, 3])
+def test_what_sync_made_durable_is_never_taken_for_a_torn_end(
+    tmp_path: Path, last: int, *, listed: bool
+) -> None:
+    """Damage to a version that `sync` acknowledged is an error, with later versions and without."""
+    with EventStore.open(tmp_path / "store", model=dict, durability="unsafe_os") as store:
+        store.save({"id": "s", "n": 1})
+        store.save({"id": "s", "n": 2})
+        if listed:
+            store.list()
+        store.sync()
+        path = next((tmp_path / "store" / "logs").rglob("*.log"))
+        end = len(path.read_bytes().rstrip(b"\0"))
+        for n in range(3, last + 1):
+            store.save({"id": "s", "n": n})
+    data = bytearray(path.read_bytes())
+    data[end - 20] ^= 1
+    if last > 2:
+        data[-20] ^= 1
+    path.write_bytes(data)
+    with EventStore.open(tmp_path / "store", model=dict) as store:
+        assert store.load("s", at=1) == {"id": "s", "n": 1}
+        with pytest.raises(CorruptError):
+            store.load("s")
+        with pytest.raises(CorruptError):
+            store.save({"id": "s", "n": 9})
+        assert not store.verify().is_sound
+
+
 def test_a_store_of_another_model_loads_what_it_understands(tmp_path: Path) -> None:
     """The model is the opener's choice, not the store's."""
     with EventStore.open(tmp_path / "store", model=dict) as store:
