@@ -137,7 +137,7 @@ class Catalog:
             self._cached_size -= self._cached.pop(session, 0)
 
     def repaired(self, log: Log, version: Version) -> None:
-        """Take in the version that tells of a repair."""
+        """Take in the version that tells of a repair, so that nobody misses what it gave up."""
         self.forget(log.session)
         try:
             summary = self._summary(log)
@@ -145,7 +145,7 @@ class Catalog:
             summary = Summary()  # The state is among what is lost.
         self.index.mark(log.session)
         row = partial(row_of, version, log.standing, summary)
-        self.index.tell(log.session, (version.version, row))
+        self.index.tell(log.session, (version.version, row), now=True)
 
     def account(self, log: Log) -> None:
         """After a save or a load: keep what all logs hold to make the next cheap within bounds."""

@@ -81,11 +81,12 @@ class Index:
         row: tuple[int, Callable[[], Row]] | None,
         *,
         unclear: bool = False,
+        now: bool = False,
     ) -> None:
         """Say what became of a marked save: its version and how to make its row, or None.
 
         Where that is *unclear*, the log is looked at before the next list. The row is made, by
-        whichever thread, when another session is saved or somebody asks.
+        whichever thread, when another session is saved or somebody asks, or *now*.
         """
         with self._guard:
             was_unclear = unclear or session in self._unclear
@@ -100,7 +101,7 @@ class Index:
                     self._newest = session, *row
             if not was_unclear:
                 self._unclear.discard(session)
-            if row is not None and (len(self._pending) >= PENDING_MAX or self._unmarked):
+            if row is not None and (now or len(self._pending) >= PENDING_MAX or self._unmarked):
                 self._flush()
 
     def note_newest(self) -> None:

@@ -63,14 +63,19 @@ class StoreStats:
 
 _CHANGE = "(SELECT value FROM meta WHERE key = 'change')"
 
+_SETTLED = (
+    "CASE WHEN excluded.log = sessions.log AND excluded.stored >= sessions.settled "
+    "THEN MAX(excluded.settled, sessions.settled) ELSE excluded.settled END"
+)
 UPSERT = (
     f"INSERT INTO sessions ({', '.join(COLUMNS)}, change) "
     f"VALUES ({', '.join('?' * len(COLUMNS))}, {_CHANGE}) "
     f"ON CONFLICT (id) DO UPDATE SET change = excluded.change, "
-    f"{', '.join(f'{c} = excluded.{c}' for c in COLUMNS[1:])} "
+    f"{', '.join(f'{c} = excluded.{c}' for c in COLUMNS[1:] if c != 'settled')}, "
+    f"settled = {_SETTLED} "
     "WHERE excluded.version >= sessions.version"
 )
-"""Never lets an older view of a session replace a newer one."""
+"""Never lets an older view of a session replace a newer one, or forget what is durable of a log."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,10 +204,20 @@ class LogEnd(Steady):
         return evidence.settled
 
     def _holds_all(self, newest: Entry) -> bool:
-        """Whether a log that ends with *newest* has all that is known to have been durable."""
-        return newest.stop >= self.settled and all(
-            newest.stop >= known.settled or self._holds(known, newest) for known in self._known()
-        )
+        """Whether a log that ends with *newest* has all that is known to have been durable.
+
+        Where saves are not durable by themselves, what others know to be so is remembered, lest
+        the next save tell the index of less.
+        """
+        known = self._known()
+        if newest.stop < self.settled or not all(
+            newest.stop >= one.settled or self._holds(one, newest) for one in known
+        ):
+            return False
+        if not self._backend.durable:
+            reached = [one.settled for one in known if one.settled <= newest.stop]
+            self.settled = max([self.settled, *reached])
+        return True
 
     def _holds(self, evidence: Evidence, newest: Entry) -> bool:
         """Whether a log that is shorter than it was has the version that it had."""

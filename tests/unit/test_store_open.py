@@ -427,34 +427,86 @@ def test_unsafe_os_is_durable_after_sync(tmp_path: Path) -> None:
             assert store.load("s").model_name == durability
 
 
-@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize("between", ["nothing", "a list", "another store", "one open before"])
 @pytest.mark.parametrize("last", [2, 3])
 def test_what_sync_made_durable_is_never_taken_for_a_torn_end(
-    tmp_path: Path, last: int, *, listed: bool
+    tmp_path: Path, last: int, between: str
 ) -> None:
     """Damage to a version that `sync` acknowledged is an error, with later versions and without."""
-    with EventStore.open(tmp_path / "store", model=dict, durability="unsafe_os") as store:
+    location = tmp_path / "store"
+    with EventStore.open(location, model=dict, durability="unsafe_os") as store:
         store.save({"id": "s", "n": 1})
         store.save({"id": "s", "n": 2})
-        if listed:
+        later = store
+        if between == "a list":
             store.list()
+        elif between == "one open before":
+            later = EventStore.open(location, model=dict, durability="unsafe_os")
+            later.load("s")
         store.sync()
-        path = next((tmp_path / "store" / "logs").rglob("*.log"))
+        path = next((location / "logs").rglob("*.log"))
         end = len(path.read_bytes().rstrip(b"\0"))
+        if between == "another store":
+            later = EventStore.open(location, model=dict, durability="unsafe_os")
         for n in range(3, last + 1):
-            store.save({"id": "s", "n": n})
+            later.save({"id": "s", "n": n})
+        later.close()
     data = bytearray(path.read_bytes())
     data[end - 20] ^= 1
     if last > 2:
         data[-20] ^= 1
     path.write_bytes(data)
-    with EventStore.open(tmp_path / "store", model=dict) as store:
+    with EventStore.open(location, model=dict) as store:
         assert store.load("s", at=1) == {"id": "s", "n": 1}
         with pytest.raises(CorruptError):
             store.load("s")
         with pytest.raises(CorruptError):
             store.save({"id": "s", "n": 9})
         assert not store.verify().is_sound
+
+
+@pytest.mark.damage
+@pytest.mark.parametrize("reopened", [False, True])
+def test_later_saves_without_a_sync_tell_of_the_one_before(
+    tmp_path: Path, *, reopened: bool
+) -> None:
+    """A log says itself up to where it was made durable last, and needs no index for that."""
+    location = tmp_path / "store"
+    store = EventStore.open(location, model=dict, durability="unsafe_os")
+    store.save({"id": "s"})
+    end = store.save({"id": "s", "n": 2}).stored + store.version("s", 1).stored
+    store.sync()
+    if reopened:
+        store.close()
+        store = EventStore.open(location, model=dict, durability="unsafe_os")
+    store.save({"id": "s", "n": 3})
+    store.save({"id": "s", "n": 4})
+    store.close()
+    (location / "index.db").unlink()
+    path = next((location / "logs").rglob("*.log"))
+    data = bytearray(path.read_bytes().rstrip(b"\0"))
+    data[end - 20] ^= 1
+    data[-20] ^= 1
+    path.write_bytes(data)
+    with EventStore.open(location, model=dict) as store:
+        with pytest.raises(CorruptError):
+            store.load("s")
+        with pytest.raises(CorruptError):
+            store.save({"id": "s", "n": 9})
+
+
+@pytest.mark.parametrize("durability", ["sync", "unsafe_os"])
+def test_a_log_that_went_after_it_was_synced_is_missed(tmp_path: Path, durability: str) -> None:
+    """What `sync` acknowledged and is gone is not begun anew."""
+    with EventStore.open(tmp_path / "store", model=dict, durability="unsafe_os") as store:
+        store.save({"id": "s"})
+        store.sync()
+    next((tmp_path / "store" / "logs").rglob("*.log")).unlink()
+    with EventStore.open(tmp_path / "store", model=dict, durability=durability) as store:
+        with pytest.raises(CorruptError):
+            store.load("s")
+        with pytest.raises(CorruptError):
+            store.save({"id": "s", "n": 9})
 
 
 def test_a_store_of_another_model_loads_what_it_understands(tmp_path: Path) -> None:

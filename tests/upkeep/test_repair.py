@@ -344,3 +344,28 @@ def test_other_sessions_do_not_notice(tmp_path: Path) -> None:
         store.repair(apply=True)
         assert log_path(known.directory, "b").read_bytes() == other
         assert store.save({"id": "b", "n": 2}).version == 2
+
+
+@pytest.mark.parametrize("durability", ["sync", "unsafe_os"])
+def test_what_a_repair_gave_up_is_missed_by_nobody(tmp_path: Path, durability: str) -> None:
+    """Stores that are open beside a repair, or opened before it is closed, see damage no more."""
+    location = tmp_path / "store"
+    with EventStore.open(location, model=dict, durability=durability) as store:
+        for number in range(3):
+            store.save({"id": "a", "n": number})
+        store.sync()
+    next((location / "logs").rglob("*.log")).unlink()
+    with (
+        EventStore.open(location, model=dict) as beside,
+        EventStore.open(location, model=dict, durability=durability) as mending,
+    ):
+        with pytest.raises(CorruptError):
+            beside.load("a")
+        (log,) = mending.repair(apply=True).logs
+        assert (log.before, log.after) == ("missing", "repaired")
+        with EventStore.open(location, model=dict) as later:
+            for store in (beside, later, mending):
+                assert store.load("a") is None
+                assert store.list() == []
+                assert store.verify(deep=True).is_sound
+            assert later.save({"id": "a", "n": 4}).version == 5
