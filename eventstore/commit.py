@@ -100,7 +100,10 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class PartVersion:
-    """One part at one version: its address (64 hex digits), size in bytes, and if it is new."""
+    """One part at one version: its address (64 hex digits), size in bytes, and if it is new.
+
+    Of a state that a repair gave up nothing is known: its address is empty.
+    """
 
     address: str
     size: int
