@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import machine, page, workloads
 from benchmarks.context import Context
 from benchmarks.peer import MissingError
-from benchmarks.peers import NAMES, peer_class, versions_of
+from benchmarks.peers import NAMES, STORES, peer_class, versions_of
 from benchmarks.plot import plot_all
 from benchmarks.results import DEFAULT_PATH, Results
 from benchmarks.sizes import DEFAULT, FULL, QUICK, Sizes
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         help="run: all workloads; figures, stages: only these; plot: draw results; peers: list",
     )
     parser.add_argument("--workloads", type=_names(workloads.NAMES), default=workloads.NAMES)
-    parser.add_argument("--peers", type=_names(NAMES), default=NAMES)
+    parser.add_argument("--peers", type=_names(NAMES), default=STORES)
     parser.add_argument("--turns", type=_numbers, help="lengths of the sessions of grow")
     parser.add_argument("--sessions", type=_numbers, help="numbers of sessions of list")
     parser.add_argument("--threads", type=_numbers, help="numbers of threads of many")

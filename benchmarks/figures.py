@@ -13,12 +13,14 @@ from typing import Any
 from benchmarks import memory
 from benchmarks.context import Context
 from benchmarks.corpus import read_all
-from benchmarks.grown import Grown, grow
+from benchmarks.grown import LATE, Grown, grow
 from benchmarks.peers import (
     FILE,
     FILE_DICT,
     FLOOR,
     FLOOR_ZEROED,
+    LEAST_LOG,
+    LEAST_NEW_FILES,
     NEW_FILES,
     NEW_FILES_AND_MEMORY,
     OURS,
@@ -88,14 +90,30 @@ def run(context: Context) -> dict[str, Any]:
 def _beside_the_floor(context: Context) -> Iterator[Figure]:
     """Measure saves of one session while nothing but the floor takes turns with them."""
     count = context.sizes.grown
-    turns = MadeSession("bench", count).turns()
-    with context.scratch("floor") as folder, context.only(OURS, FLOOR).opened(folder) as peers:
-        times = save_in_rounds(context, peers, turns)
-    late = {
-        name: {at: own[at] for at in own if at >= count - count // 5} for name, own in times.items()
-    }
     figure = f"save of models at {count} turns / floor, the two alone"
-    yield at_most(figure, 1.3, ratio(late[OURS], late[FLOOR]), "the last fifth of the saves")
+    times = _late(context.only(OURS, FLOOR), count // 5)
+    yield at_most(figure, 1.3, ratio(times[OURS], times[FLOOR]), "the last fifth of the saves")
+    times = _late(context.only(LEAST_LOG, FLOOR), count // 5)
+    yield told("the least that such a save computes / floor", _to_floor(times))
+    beside = (FLOOR_ZEROED, OURS_DICT, FILE, FILE_DICT)
+    times = _late(context.only(LEAST_LOG, FLOOR, *beside), LATE - 10)
+    yield told(f"the same, beside {len(beside)} more", _to_floor(times))
+
+
+def _to_floor(times: dict[str, Times]) -> dict[str, Any]:
+    """Return what the least that a save computes is of the floor."""
+    return ratio(times[LEAST_LOG], times[FLOOR])
+
+
+def _late(context: Context, last: int) -> dict[str, Times]:
+    """Return the times of the *last* saves of a session that grows, of the peers of a context."""
+    count = context.sizes.grown
+    late = dict.fromkeys((OURS_DICT, FILE, FILE_DICT), max(0, count - LATE))
+    turns = MadeSession("bench", count).turns()
+    with context.scratch("floor") as folder, context.opened(folder) as peers:
+        times = save_in_rounds(context, peers, turns, joining=late)
+    first = max(1, count - max(1, last))
+    return {name: {at: own[at] for at in own if at >= first} for name, own in times.items()}
 
 
 def _of_one_session(context: Context) -> Iterator[Figure]:
@@ -208,7 +226,7 @@ def _of_the_corpus(context: Context) -> Iterator[Figure]:
 def _of_many(context: Context) -> Iterator[Figure]:
     """Measure saves of new sessions by several threads."""
     threads = max(context.sizes.threads)
-    peers = (OURS, OURS_GROUP, FILE, NEW_FILES, NEW_FILES_AND_MEMORY)
+    peers = (OURS, OURS_GROUP, FILE, NEW_FILES, NEW_FILES_AND_MEMORY, LEAST_NEW_FILES)
     times, _ = many.measure(context.only(*peers), threads)
     title = f"many, {threads} threads, saves a second / file store"
     # Blocks are of one size, so the times upside down are the rates.
@@ -222,6 +240,8 @@ def _of_many(context: Context) -> Iterator[Figure]:
     yield told(f"{title}, the system calls of ours alone", bare)
     computed = ratio(times[FILE], times[NEW_FILES_AND_MEMORY])
     yield told(f"{title}, those and a save in memory", computed)
+    least = ratio(times[FILE], times[LEAST_NEW_FILES])
+    yield told(f"{title}, those and the least that a save computes", least)
 
 
 def _of_lists(context: Context) -> Iterator[Figure]:

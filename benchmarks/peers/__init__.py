@@ -14,6 +14,7 @@ OURS, OURS_DICT, OURS_GROUP = "eventstore", "eventstore-dict", "eventstore-group
 FILE, FILE_DICT = "file", "file-dict"
 FLOOR, FLOOR_ZEROED = "floor", "floor-zeroed"
 NEW_FILES, NEW_FILES_AND_MEMORY = "new-files", "new-files-and-memory"
+LEAST_LOG, LEAST_NEW_FILES = "least-log", "least-new-files"
 
 PLACES = {
     OURS: "benchmarks.peers.ours:Ours",
@@ -23,6 +24,8 @@ PLACES = {
     FLOOR_ZEROED: "benchmarks.peers.floor:ZeroedFloor",
     NEW_FILES: "benchmarks.peers.new_files:NewFiles",
     NEW_FILES_AND_MEMORY: "benchmarks.peers.new_files:NewFilesAndMemory",
+    LEAST_LOG: "benchmarks.peers.least:LeastLog",
+    LEAST_NEW_FILES: "benchmarks.peers.least:LeastNewFiles",
     FILE: "benchmarks.peers.file_store:FileStore",
     FILE_DICT: "benchmarks.peers.file_store:FileStoreDict",
     "file-versions": "benchmarks.peers.file_store:FileVersions",
@@ -42,6 +45,9 @@ PLACES = {
 """Module and class of each peer."""
 
 NAMES = tuple(PLACES)
+BOUNDS = (NEW_FILES, NEW_FILES_AND_MEMORY, LEAST_LOG, LEAST_NEW_FILES)
+"""What keeps nothing and only bounds a figure: it takes part where it is asked for by name."""
+STORES = tuple(name for name in NAMES if name not in BOUNDS)
 OWN = (OURS, OURS_DICT, OURS_GROUP)
 
 

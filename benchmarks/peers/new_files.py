@@ -39,12 +39,16 @@ class NewFiles(Peer):
 
     def save(self, turn: Turn) -> None:
         """Make the file of a session."""
-        folder = self._shards[crc32(turn.id.encode()) % _SHARDS]
-        path = f"{folder}/{turn.id}.log"
+        self._write(turn.id, self._data)
+
+    def _write(self, id: str, data: bytes) -> None:
+        """Make the file of a session with these bytes."""
+        folder = self._shards[crc32(id.encode()) % _SHARDS]
+        path = f"{folder}/{id}.log"
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
         assert os.fstat(file).st_ino == os.lstat(path).st_ino, "the file has its name"
-        os.pwrite(file, self._data, 0)
+        os.pwrite(file, data, 0)
         os.fdatasync(file)
         directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         os.fsync(directory)
