@@ -6,6 +6,7 @@ their offsets do not. Whatever is done with offsets is done again if the log was
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -17,7 +18,7 @@ _Args = ParamSpec("_Args")
 _Result = TypeVar("_Result")
 
 
-class Steady:
+class Steady(ABC):
     """A log that may be replaced, and notices; safe to use from several threads.
 
     A base and no part of a log: the two would refer to each other, and a log that nobody remembers
@@ -30,12 +31,12 @@ class Steady:
         self._backend = backend
         self._epoch = 0
 
+    @abstractmethod
     def _recognise(self) -> None:
         """Compare the log, which may have been replaced, with what is remembered of it.
 
         Forget that if it is another.
         """
-        raise NotImplementedError
 
     def _steadily(self, work: Callable[[int], _Result]) -> _Result:
         """Return what *work* gives of one and the same log, doing it again until it does.
