@@ -257,6 +257,26 @@ def test_a_closed_store_left_nothing_open(tmp_path: Path) -> None:
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.parametrize("half", ["_catalog", "_backend"])
+def test_a_close_that_was_interrupted_can_be_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half: str
+) -> None:
+    """Closing again does what an interrupt kept the first close from."""
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    before = sorted(os.listdir("/proc/self/fd"))
+    store = EventStore.open(tmp_path / "store")
+    store.save(SessionData(id="s"))
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(getattr(store, half), "close", interrupted)
+        store.close()
+    assert sorted(os.listdir("/proc/self/fd")) != before
+    store.close()
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
 def test_a_store_that_nobody_closed_leaves_nothing_open(tmp_path: Path) -> None:
     """Descriptors are given back with the memory, and what was saved is there and listed."""
     gc.collect()
